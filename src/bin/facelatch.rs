@@ -1,0 +1,4 @@
+//! The owner's host tool: wiring only.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,4 @@
+//! The firmware's process: wiring only.
+#![forbid(unsafe_code)]
+
+fn main() {}

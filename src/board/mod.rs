@@ -1,0 +1,1 @@
+//! What the board is: its values with units, checked when the firmware is built.

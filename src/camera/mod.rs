@@ -1,0 +1,1 @@
+//! Frames in: the camera, its pixel formats, and its stand-ins.

@@ -1,0 +1,1 @@
+//! The lock: what may happen at the door, and when.

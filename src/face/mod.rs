@@ -1,0 +1,1 @@
+//! From pixels to a template: pure functions without clock, files or threads.

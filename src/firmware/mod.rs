@@ -1,0 +1,1 @@
+//! The rooms joined: one frame to evidence, evidence to the strike.

@@ -1,0 +1,1 @@
+//! Storage that a power cut cannot spoil.

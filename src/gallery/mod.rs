@@ -1,0 +1,1 @@
+//! The people who are enrolled, and how a probe is compared with them.

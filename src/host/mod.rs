@@ -1,0 +1,1 @@
+//! The owner's tool: one file for each subcommand.

@@ -1,0 +1,1 @@
+//! Networks: loaded with tract, int8 operators fused, run without allocation.

@@ -1,0 +1,1 @@
+//! SIMD kernels and their scalar definition. Names nothing else of this crate.

@@ -1,0 +1,1 @@
+//! New models over a serial line: packages, signatures, wire protocol.
