@@ -1,1 +1,6 @@
 //! The rooms joined: one frame to evidence, evidence to the strike.
+
+#[cfg(feature = "sim")]
+pub mod canvas;
+#[cfg(feature = "sim")]
+pub mod sheet;
