@@ -3,4 +3,6 @@
 #[cfg(feature = "sim")]
 pub mod canvas;
 #[cfg(feature = "sim")]
+pub mod scene;
+#[cfg(feature = "sim")]
 pub mod sheet;
