@@ -1,1 +1,37 @@
 //! Networks: loaded with tract, int8 operators fused, run without allocation.
+//!
+//! What a network is made for (faces, templates) is not known here. A model file is standard QDQ ONNX:
+//!
+//! * one input, u8 `[1, H, W, 3]` RGB, whose first node is a `DequantizeLinear`;
+//! * weights int8, symmetric, by output channel; biases i32 (or f32); activations int8 (or uint8) with one
+//!   scale per tensor;
+//! * between them `Conv` (dense, 1x1, depthwise), `Gemm`, `Add`, `Relu`, `PRelu`, `GlobalAveragePool`,
+//!   `Resize` by two, `Transpose`, `Flatten`, `Reshape`; a `QuantizeLinear`/`DequantizeLinear` pair behind
+//!   each sum;
+//! * every output is a dequantised int8 tensor, and is given as these int8 values.
+//!
+//! ```text
+//! bytes -> onnx (limits, names) -> tract's parser and shape analysis
+//!       -> pattern (operators kept whole) -> fuse (a tract graph of fused operators)
+//!       -> plan (steps over one arena) -> Network
+//! ```
+//!
+//! tract parses, derives all shapes and holds the graph before and after fusion; the plan is our own,
+//! because a tract plan allocates each activation anew.
+
+pub mod error;
+mod fuse;
+mod layer;
+mod network;
+mod onnx;
+mod operator;
+mod pattern;
+mod plan;
+
+pub use error::{LoadError, RunError};
+pub use network::{LayerTime, LoadOptions, Network, Output};
+pub use onnx::MAX_MODEL_BYTES;
+pub use plan::MAX_ARENA_BYTES;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+//! The fused graph as a flat list of steps over one arena.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use tract_onnx::tract_hir::internal::*;
+
+use super::error::LoadError;
+use super::fuse::FusedGraph;
+use super::onnx::damaged;
+use super::operator::{Fused, pixels_to_i8};
+use crate::kernels::add::AddSpec;
+use crate::kernels::conv::Conv;
+use crate::kernels::isa::Isa;
+use crate::kernels::scalar;
+
+/// Most bytes of activations; a choice that a 512 MB board can afford.
+pub const MAX_ARENA_BYTES: usize = 64 << 20;
+
+/// Tensors begin at multiples of a cache line.
+const ALIGNMENT: usize = 64;
+
+/// What one step computes.
+#[derive(Debug)]
+enum Work {
+    Pixels,
+    Conv(Conv),
+    Add(AddSpec),
+    Double { width: usize, channels: usize },
+}
+
+/// One operator and where its tensors lie in the arena.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub name: String,
+    work: Work,
+    inputs: Vec<Range<usize>>,
+    output: Range<usize>,
+}
+
+impl Step {
+    /// Multiply-accumulates of the step.
+    pub(crate) fn macs(&self) -> usize {
+        match &self.work {
+            Work::Conv(conv) => conv.shape().macs(),
+            _ => 0,
+        }
+    }
+
+    /// A short name of what it does.
+    pub(crate) fn kind(&self) -> &'static str {
+        match &self.work {
+            Work::Pixels => "pixels",
+            Work::Conv(conv) if conv.shape().depthwise => "depthwise",
+            Work::Conv(conv) if conv.shape().is_pointwise() => "pointwise",
+            Work::Conv(_) => "conv",
+            Work::Add(_) => "add",
+            Work::Double { .. } => "double",
+        }
+    }
+}
+
+/// All steps in order, and the memory that they work in.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub steps: Vec<Step>,
+    pub outputs: Vec<Range<usize>>,
+    isa: Isa,
+    arena: Vec<i8>,
+    scratch: Vec<i8>,
+}
+
+impl Plan {
+    /// Lays out `graph` for `isa`.
+    ///
+    /// # Errors
+    /// When a layer cannot be computed exactly or the activations need too much memory.
+    pub(crate) fn new(graph: &FusedGraph, isa: Isa) -> Result<Self, LoadError> {
+        let order = graph.model.eval_order().map_err(damaged)?;
+        let places = place(graph, &order)?;
+        let mut steps = vec![];
+        for &id in &order {
+            let node = graph.model.node(id);
+            let Some(op) = node.op_as::<Fused>() else {
+                continue;
+            };
+            let inputs: Vec<_> =
+                node.inputs.iter().filter_map(|outlet| places.ranges.get(&outlet.node).cloned()).collect();
+            let work = work(graph, node, op, isa)?;
+            steps.push(Step { name: node.name.clone(), work, inputs, output: places.ranges[&id].clone() });
+        }
+        let outputs =
+            graph.outputs.iter().map(|(_, tensor)| places.ranges[&tensor.wire.node].clone()).collect();
+        let scratch = steps.iter().map(|step| match &step.work {
+            Work::Conv(conv) => conv.scratch_len(),
+            _ => 0,
+        });
+        let scratch = vec![0; scratch.max().unwrap_or(0)];
+        Ok(Self { steps, outputs, isa, arena: vec![0; places.len], scratch })
+    }
+
+    /// Bytes that a run works in.
+    pub(crate) fn memory(&self) -> usize {
+        self.arena.len() + self.scratch.len()
+    }
+
+    /// Runs every step; `after` is called behind each.
+    pub(crate) fn run(&mut self, pixels: &[u8], mut after: impl FnMut(usize)) {
+        for (index, step) in self.steps.iter().enumerate() {
+            step.run(self.isa, pixels, &mut self.arena, &mut self.scratch);
+            after(index);
+        }
+    }
+
+    /// The values of output `index`.
+    pub(crate) fn output(&self, index: usize) -> &[i8] {
+        &self.arena[self.outputs[index].clone()]
+    }
+}
+
+fn work(graph: &FusedGraph, node: &TypedNode, op: &Fused, isa: Isa) -> Result<Work, LoadError> {
+    Ok(match op {
+        Fused::Pixels => Work::Pixels,
+        Fused::Add(spec) => Work::Add(spec.as_ref().clone()),
+        Fused::Conv(spec) => {
+            let conv = Conv::new(spec.as_ref().clone(), isa);
+            Work::Conv(conv.map_err(|source| LoadError::Conv { node: node.name.clone(), source })?)
+        }
+        Fused::Double => {
+            let shape = sizes(graph, node.inputs[0])?;
+            Work::Double { width: shape[2], channels: shape[3] }
+        }
+    })
+}
+
+impl Step {
+    fn run(&self, isa: Isa, pixels: &[u8], arena: &mut [i8], scratch: &mut [i8]) {
+        let (before, rest) = arena.split_at_mut(self.output.start);
+        let (out, behind) = rest.split_at_mut(self.output.len());
+        let input = |index: usize| {
+            let range = &self.inputs[index];
+            if range.end <= before.len() {
+                &before[range.clone()]
+            } else {
+                &behind[range.start - self.output.end..][..range.len()]
+            }
+        };
+        match &self.work {
+            Work::Pixels => pixels_to_i8(pixels, out),
+            Work::Conv(conv) => conv.run_rows(input(0), 0..conv.shape().output()[0], scratch, out),
+            Work::Add(spec) => spec.run(isa, input(0), input(1), out),
+            Work::Double { width, channels } => scalar::upsample2(input(0), *width, *channels, out),
+        }
+    }
+}
+
+fn sizes(graph: &FusedGraph, outlet: OutletId) -> Result<Vec<usize>, LoadError> {
+    let fact = graph.model.outlet_fact(outlet).map_err(damaged)?;
+    let sizes = fact.shape.as_concrete().map(<[usize]>::to_vec);
+    sizes.ok_or_else(|| LoadError::Contract { what: "a size is not known".to_owned() })
+}
+
+/// Where each node's output lies.
+struct Places {
+    ranges: HashMap<usize, Range<usize>>,
+    len: usize,
+}
+
+/// Gives every tensor a place that no tensor alive at the same time has: first fit, in order of use.
+fn place(graph: &FusedGraph, order: &[usize]) -> Result<Places, LoadError> {
+    let last_use = last_uses(graph, order);
+    let mut ranges: HashMap<usize, Range<usize>> = HashMap::new();
+    let mut alive: Vec<(usize, Range<usize>)> = vec![];
+    let mut len = 0;
+    for (step, &id) in order.iter().enumerate() {
+        if !graph.model.node(id).op_is::<Fused>() {
+            continue;
+        }
+        let bytes = sizes(graph, OutletId::new(id, 0))?.iter().product::<usize>();
+        alive.retain(|(node, _)| last_use.get(node).is_some_and(|&last| last >= step));
+        alive.sort_by_key(|(_, range)| range.start);
+        let start = alive.iter().fold(0, |start: usize, (_, range)| {
+            if start + bytes <= range.start {
+                start
+            } else {
+                start.max(range.end.next_multiple_of(ALIGNMENT))
+            }
+        });
+        let range = start..start + bytes;
+        len = len.max(range.end);
+        if len > MAX_ARENA_BYTES {
+            return Err(LoadError::Memory { needed: len, max: MAX_ARENA_BYTES });
+        }
+        alive.push((id, range.clone()));
+        ranges.insert(id, range);
+    }
+    Ok(Places { ranges, len })
+}
+
+/// The last step that reads each node's output; outputs of the network are read after all steps.
+fn last_uses(graph: &FusedGraph, order: &[usize]) -> HashMap<usize, usize> {
+    let mut last = HashMap::new();
+    for (step, &id) in order.iter().enumerate() {
+        last.entry(id).or_insert(step);
+        for input in &graph.model.node(id).inputs {
+            last.insert(input.node, step);
+        }
+    }
+    for (_, tensor) in &graph.outputs {
+        last.insert(tensor.wire.node, order.len());
+    }
+    last
+}

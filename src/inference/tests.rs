@@ -1,0 +1,32 @@
+use super::*;
+
+const NAMES: [&str; 3] = ["embedder", "detector", "classifier"];
+
+fn file(name: &str, kind: &str) -> Vec<u8> {
+    let path = format!("{}/tests/data/models/{name}.{kind}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn all_outputs(network: &Network) -> Vec<i8> {
+    (0..network.outputs().len()).flat_map(|i| network.output(i).to_vec()).collect()
+}
+
+#[test]
+fn outputs_equal_onnx_runtime_but_for_single_steps() {
+    for name in NAMES {
+        let mut network = Network::load(&file(name, "onnx"), LoadOptions::default()).unwrap();
+        network.run(&file(name, "pixels")).unwrap();
+        let got = all_outputs(&network);
+        let expected: Vec<i8> = file(name, "expected").iter().map(|&b| b as i8).collect();
+        assert_eq!(got.len(), expected.len(), "{name}");
+        let off: Vec<u8> = got.iter().zip(&expected).map(|(g, e)| g.abs_diff(*e)).collect();
+        let worst = off.iter().max().unwrap();
+        let wrong = off.iter().filter(|&&d| d > 0).count();
+        println!("{name}: {wrong} of {} differ, at most by {worst}", got.len());
+        assert!(
+            *worst <= 2 && wrong * 10 <= got.len(),
+            "{name}: {wrong} of {} differ, at most by {worst}",
+            got.len()
+        );
+    }
+}
