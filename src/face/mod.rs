@@ -11,6 +11,15 @@
 
 pub mod align;
 pub mod convert;
+pub mod crop;
+pub mod decode;
+pub mod detect;
+pub mod embed;
 pub mod geometry;
 pub mod image;
+pub mod liveness;
+pub mod network;
+pub mod nms;
+pub mod pose;
+pub mod quality;
 pub mod template;

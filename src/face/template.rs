@@ -64,8 +64,7 @@ impl From<Stored> for Template {
 
 impl From<Template> for Stored {
     fn from(template: Template) -> Self {
-        let embedding =
-            std::array::from_fn(|row| std::array::from_fn(|i| template.embedding[32 * row + i]));
+        let embedding = std::array::from_fn(|row| std::array::from_fn(|i| template.embedding[32 * row + i]));
         Self { embedding, quality: template.quality, embedding_id: template.embedding_id }
     }
 }
@@ -175,10 +174,7 @@ mod tests {
 
     #[test]
     fn debug_output_holds_no_biometric_data() {
-        assert_eq!(
-            format!("{:?}", template(&painted(1))),
-            "Template { quality: 200, embedding_id: 7, .. }"
-        );
+        assert_eq!(format!("{:?}", template(&painted(1))), "Template { quality: 200, embedding_id: 7, .. }");
     }
 
     #[test]

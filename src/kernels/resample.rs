@@ -178,11 +178,7 @@ mod tests {
         let src = [10, 20, 30, 20, 40, 60];
         let view = Rgb::new(&src, 2, 1, 6).unwrap();
         let mut dst = [0; 3];
-        warp_similarity(
-            &view,
-            &[1.0, 0.0, 0.5, 0.0, 1.0, 0.0],
-            &mut RgbMut::new(&mut dst, 1, 1, 3).unwrap(),
-        );
+        warp_similarity(&view, &[1.0, 0.0, 0.5, 0.0, 1.0, 0.0], &mut RgbMut::new(&mut dst, 1, 1, 3).unwrap());
         assert_eq!(dst, [15, 30, 45]);
     }
 
