@@ -4,10 +4,9 @@
 //! landmarks in the picture --least squares--> similarity --bilinear warp--> [112, 112, 3] u8 RGB
 //! ```
 
+use super::crop::Layers;
 use super::geometry::{Landmarks, Point};
-use super::image::RgbView;
 use crate::kernels::picture::RgbMut;
-use crate::kernels::resample::warp_similarity;
 use thiserror::Error;
 
 /// Width and height of the aligned crop in pixels.
@@ -33,7 +32,8 @@ pub const TEMPLATE: Landmarks = Landmarks([
 /// below which five landmarks are one spot.
 const LEAST_SPREAD: f32 = 1.0;
 
-/// Greatest enlargement of the crop: a choice, ten times beyond any face that is worth embedding.
+/// Most that a face is enlarged or shrunk for the crop: a choice, far beyond any face that is worth embedding
+/// (at 40 times its eyes are less than a pixel apart, or three times as far as the largest frame is wide).
 const MOST_ENLARGEMENT: f32 = 40.0;
 
 /// Why landmarks cannot be aligned.
@@ -49,9 +49,9 @@ pub enum AlignError {
         spread: f32,
     },
     /// The landmarks are arranged unlike a face (mirrored, or scattered).
-    #[error("the landmarks are not arranged as a face: it would be enlarged {enlargement:.0} times")]
+    #[error("the landmarks are not arranged as a face: they fit it at {enlargement:.3} times their size")]
     NotAFace {
-        /// Source pixels to crop pixels.
+        /// Pixels of the crop for one of the picture.
         enlargement: f32,
     },
 }
@@ -130,11 +130,6 @@ impl Similarity {
         let (a, b) = (self.a / square, -self.b / square);
         Some(Self { a, b, dx: b * self.dy - a * self.dx, dy: -b * self.dx - a * self.dy })
     }
-
-    /// As two rows of an affine map: `[a, -b, dx, b, a, dy]`.
-    fn rows(&self) -> [f32; 6] {
-        [self.a, -self.b, self.dx, self.b, self.a, self.dy]
-    }
 }
 
 /// The middle of five points.
@@ -151,19 +146,19 @@ fn middle(points: &Landmarks) -> (f64, f64) {
 /// # Errors
 /// When the landmarks are not those of a face; then `crop` is as it was.
 pub fn align(
-    picture: &RgbView<'_>,
+    picture: &Layers<'_>,
     landmarks: &Landmarks,
     crop: &mut [u8; CROP_BYTES],
 ) -> Result<f32, AlignError> {
     let to_crop = Similarity::between(landmarks, &TEMPLATE)?;
-    let enlargement = MOST_ENLARGEMENT.recip();
-    let from_crop = to_crop
-        .inverse()
-        .filter(|map| map.scale() >= enlargement && map.scale() <= crate::kernels::picture::MAX_SIDE as f32)
-        .ok_or(AlignError::NotAFace { enlargement: to_crop.scale() })?;
+    let enlargement = to_crop.scale();
+    if enlargement < MOST_ENLARGEMENT.recip() || enlargement > MOST_ENLARGEMENT {
+        return Err(AlignError::NotAFace { enlargement });
+    }
+    let from_crop = to_crop.inverse().ok_or(AlignError::NotAFace { enlargement })?;
     let mut target = RgbMut::new(crop, CROP_SIDE, CROP_SIDE, 3 * CROP_SIDE)
         .expect("the crop's length is that of its sides");
-    warp_similarity(picture, &from_crop.rows(), &mut target);
+    picture.draw(&from_crop, &mut target);
     Ok(misfit(&to_crop, landmarks))
 }
 
@@ -174,4 +169,84 @@ fn misfit(to_crop: &Similarity, landmarks: &Landmarks) -> f32 {
         distance * distance
     });
     (squares.sum::<f32>() / 5.0).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::crop::Pyramid;
+    use super::super::image::RgbImage;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn turned(scale: f32, degrees: f32, shift: Point) -> (Similarity, Landmarks) {
+        let (sin, cos) = degrees.to_radians().sin_cos();
+        let map = Similarity { a: scale * cos, b: scale * sin, dx: shift.x, dy: shift.y };
+        (map, Landmarks(TEMPLATE.0.map(|p| map.apply(p))))
+    }
+
+    #[test]
+    fn an_exact_similarity_is_found_again() {
+        let (map, landmarks) = turned(2.5, 30.0, Point::new(40.0, -7.0));
+        let found = Similarity::between(&TEMPLATE, &landmarks).unwrap();
+        for (got, want) in [(found.a, map.a), (found.b, map.b), (found.dx, map.dx), (found.dy, map.dy)] {
+            assert!((got - want).abs() < 1e-3, "{found:?} instead of {map:?}");
+        }
+        let there_and_back = found.inverse().unwrap().apply(found.apply(Point::new(3.0, 9.0)));
+        assert!(there_and_back.distance(Point::new(3.0, 9.0)) < 1e-3);
+    }
+
+    #[test]
+    fn landmarks_on_one_spot_mirrored_or_not_numbers_are_refused() {
+        let picture = RgbImage::new(50, 50).unwrap();
+        let mut pyramid = Pyramid::default();
+        let layers = pyramid.build(picture.view(), 40);
+        let mut crop = Box::new([7; CROP_BYTES]);
+        let mut refused = |landmarks: Landmarks| align(&layers, &landmarks, &mut crop).unwrap_err();
+        let spot = Landmarks([Point::new(20.0, 20.0); 5]);
+        assert!(matches!(refused(spot), AlignError::OneSpot { .. }));
+        let mut lost = TEMPLATE;
+        lost.0[4].y = f32::NAN;
+        assert_eq!(refused(lost), AlignError::NotFinite);
+        let huge = Landmarks(TEMPLATE.0.map(|p| Point::new(1e6 * p.x, 1e6 * p.y)));
+        assert!(matches!(refused(huge), AlignError::NotAFace { .. }));
+        assert!(crop.iter().all(|&byte| byte == 7));
+    }
+
+    #[test]
+    fn an_aligned_crop_shows_the_template_s_place_whatever_the_face_s_size_and_tilt() {
+        for (scale, degrees) in [(1.0, 0.0), (0.6, 20.0), (3.0, -40.0), (5.0, 170.0)] {
+            let (map, landmarks) = turned(scale, degrees, Point::new(400.0, 400.0));
+            let mut picture = RgbImage::new(800, 800).unwrap();
+            let radius = 3.0 * scale;
+            for (i, pixel) in picture.pixels_mut().chunks_exact_mut(3).enumerate() {
+                let place = Point::new((i % 800) as f32, (i / 800) as f32);
+                let near = landmarks.0.iter().any(|p| p.distance(place) <= radius);
+                pixel.fill(if near { 250 } else { 20 });
+            }
+            let mut pyramid = Pyramid::default();
+            let mut crop = Box::new([0; CROP_BYTES]);
+            let misfit = align(&pyramid.build(picture.view(), 40), &landmarks, &mut crop).unwrap();
+            assert!(misfit < 0.01, "{map:?}: {misfit}");
+            for p in TEMPLATE.0 {
+                let at = |x: f32, y: f32| crop[3 * (y.round() as usize * CROP_SIDE + x.round() as usize)];
+                assert!(at(p.x, p.y) > 200, "{map:?}: {}", at(p.x, p.y));
+                assert!(at(p.x + 6.0, p.y) < 60 && at(p.x, p.y - 6.0) < 60, "{map:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_five_points_align_or_are_refused(
+            points in prop::array::uniform5((any::<f32>(), any::<f32>())), near in any::<bool>()
+        ) {
+            let place = |v: f32| if near { v % 100.0 } else { v };
+            let landmarks = Landmarks(points.map(|(x, y)| Point::new(place(x), place(y))));
+            let picture = RgbImage::new(64, 48).unwrap();
+            let mut crop = Box::new([0; CROP_BYTES]);
+            if let Ok(misfit) = align(&Pyramid::default().build(picture.view(), 40), &landmarks, &mut crop) {
+                prop_assert!(misfit.is_finite());
+            }
+        }
+    }
 }

@@ -10,6 +10,7 @@
 //! It does not know cameras, people's names or the door. Time comes in as an argument.
 
 pub mod align;
+pub mod analyze;
 pub mod convert;
 pub mod crop;
 pub mod decode;
@@ -23,3 +24,4 @@ pub mod nms;
 pub mod pose;
 pub mod quality;
 pub mod template;
+pub mod track;
