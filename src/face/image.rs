@@ -1,0 +1,118 @@
+//! Pictures as the face room sees them: interleaved 8-bit RGB.
+//!
+//! A picture to read is a [`RgbView`]; whoever makes one has its sizes checked once. An [`RgbImage`] owns
+//! its bytes and keeps them when it is reshaped, so that frame after frame allocates nothing.
+
+use crate::kernels::picture::RgbMut;
+pub use crate::kernels::picture::{MAX_SIDE, PictureError, Rgb as RgbView};
+
+/// An owned RGB picture, `[height, width, 3]` u8 without gaps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RgbImage {
+    pixels: Vec<u8>,
+    width: usize,
+    height: usize,
+}
+
+impl RgbImage {
+    /// A black picture of `width` x `height` pixels.
+    ///
+    /// # Errors
+    /// When a side is zero or above [`MAX_SIDE`].
+    pub fn new(width: usize, height: usize) -> Result<Self, PictureError> {
+        check_sides(width, height)?;
+        Ok(Self { pixels: vec![0; 3 * width * height], width, height })
+    }
+
+    /// A picture from `pixels`, `[height, width, 3]` without gaps.
+    ///
+    /// # Errors
+    /// When a side is zero or too long, or `pixels` has another length.
+    pub fn from_pixels(pixels: Vec<u8>, width: usize, height: usize) -> Result<Self, PictureError> {
+        check_sides(width, height)?;
+        let needed = 3 * width * height;
+        if pixels.len() != needed {
+            return Err(PictureError::TooShort { len: pixels.len(), needed });
+        }
+        Ok(Self { pixels, width, height })
+    }
+
+    /// Gives it another size; allocates only when it was never that large. The pixels' values are undefined.
+    ///
+    /// # Errors
+    /// As [`RgbImage::new`]; then it stays as it was.
+    pub fn reshape(&mut self, width: usize, height: usize) -> Result<(), PictureError> {
+        check_sides(width, height)?;
+        self.pixels.resize(3 * width * height, 0);
+        (self.width, self.height) = (width, height);
+        Ok(())
+    }
+
+    /// Width in pixels.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Height in pixels.
+    #[must_use]
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// All bytes, `[height, width, 3]`.
+    #[must_use]
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// All bytes to write, `[height, width, 3]`.
+    pub fn pixels_mut(&mut self) -> &mut [u8] {
+        &mut self.pixels
+    }
+
+    /// The picture to read.
+    #[must_use]
+    pub fn view(&self) -> RgbView<'_> {
+        RgbView::new(&self.pixels, self.width, self.height, 3 * self.width)
+            .expect("the sides were checked when they were set")
+    }
+
+    /// The picture to write.
+    pub(crate) fn view_mut(&mut self) -> RgbMut<'_> {
+        let (width, height) = (self.width, self.height);
+        RgbMut::new(&mut self.pixels, width, height, 3 * width)
+            .expect("the sides were checked when they were set")
+    }
+}
+
+fn check_sides(width: usize, height: usize) -> Result<(), PictureError> {
+    let fits = |side: usize| (1..=MAX_SIDE).contains(&side);
+    if fits(width) && fits(height) { Ok(()) } else { Err(PictureError::Size { width, height }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reshaping_to_a_smaller_size_and_back_keeps_the_buffer() {
+        let mut picture = RgbImage::new(8, 4).unwrap();
+        let buffer = picture.pixels().as_ptr();
+        picture.reshape(2, 2).unwrap();
+        assert_eq!(picture.pixels().len(), 12);
+        picture.reshape(4, 8).unwrap();
+        assert_eq!(picture.pixels().as_ptr(), buffer);
+        assert_eq!((picture.view().width(), picture.view().height()), (4, 8));
+    }
+
+    #[test]
+    fn impossible_sizes_are_refused_and_change_nothing() {
+        let mut picture = RgbImage::new(3, 2).unwrap();
+        assert!(picture.reshape(0, 2).is_err());
+        assert!(picture.reshape(2, MAX_SIDE + 1).is_err());
+        assert_eq!((picture.width(), picture.height()), (3, 2));
+        assert!(RgbImage::from_pixels(vec![0; 17], 3, 2).is_err());
+        assert!(RgbImage::new(usize::MAX, usize::MAX).is_err());
+    }
+}
