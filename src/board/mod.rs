@@ -1,1 +1,86 @@
 //! What the board is: its values with units, checked when the firmware is built.
+//!
+//! `boards/$BOARD.toml` (default `sim`) becomes [`BOARD`]; a file that cannot be right stops the build.
+
+pub mod schema;
+
+pub use schema::Board;
+
+mod generated {
+    use super::schema::CameraKind::*;
+    use super::schema::FlashKind::*;
+    use super::schema::Wiring::*;
+    use super::schema::*;
+
+    include!(concat!(env!("OUT_DIR"), "/board.rs"));
+}
+
+/// The board for which this firmware was built.
+pub static BOARD: Board = generated::BOARD;
+
+#[cfg(test)]
+mod tests {
+    use super::schema::read;
+    use std::fs;
+    use std::path::Path;
+
+    fn boards() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("boards")
+    }
+
+    fn sim() -> String {
+        fs::read_to_string(boards().join("sim.toml")).expect("the simulated board's file")
+    }
+
+    fn complaint(from: &str, to: &str) -> String {
+        let text = sim();
+        assert!(text.contains(from), "{from} is not in sim.toml");
+        read("boards/sim.toml", &text.replacen(from, to, 1)).expect_err("a bad board").to_string()
+    }
+
+    #[test]
+    fn every_board_file_is_possible() {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(boards()).expect("boards is readable") {
+            let path = entry.expect("readable").path();
+            if path.extension().is_some_and(|e| e == "toml") {
+                let text = fs::read_to_string(&path).expect("text");
+                read(&path.display().to_string(), &text).unwrap_or_else(|error| panic!("{error}"));
+                names.push(path);
+            }
+        }
+        assert!(names.len() >= 6, "{names:?}");
+    }
+
+    #[test]
+    fn a_bad_value_is_told_with_file_line_and_what_was_expected() {
+        assert_eq!(
+            complaint("pulse_ms = 3000", "pulse_ms = 9000"),
+            "boards/sim.toml:15: lock.pulse_ms is 9000; expected 100 to 5000"
+        );
+        let unknown = complaint("pulse_ms = 3000", "pulse = 3000");
+        assert!(unknown.contains(":15:") && unknown.contains("unknown field `pulse`"), "{unknown}");
+    }
+
+    #[test]
+    fn a_line_used_twice_and_a_pin_that_does_not_exist_are_refused() {
+        let twice = complaint("exit_button = \"exit\"", "exit_button = \"strike\"");
+        assert!(twice.contains("which lock.line uses already"), "{twice}");
+        let missing = complaint("line = \"strike\"", "line = \"GPIO54\"");
+        assert!(missing.contains("GPIO0 to GPIO27"), "{missing}");
+    }
+
+    #[test]
+    fn flash_regions_that_overlap_or_do_not_fit_are_refused() {
+        let overlap = complaint("audit = { offset = 0x100000", "audit = { offset = 0x0FF000");
+        assert!(overlap.contains("flash.audit overlaps flash.gallery"), "{overlap}");
+        let unaligned = complaint("audit = { offset = 0x100000", "audit = { offset = 0x100010");
+        assert!(unaligned.contains("whole erase blocks"), "{unaligned}");
+    }
+
+    #[test]
+    fn a_board_has_the_name_of_its_file() {
+        let wrong = complaint("name = \"sim\"", "name = \"other\"");
+        assert!(wrong.contains("expected \"sim\""), "{wrong}");
+    }
+}

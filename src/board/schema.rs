@@ -1,0 +1,430 @@
+//! The board file: its keys, their units, and what is possible.
+//!
+//! Read by the build script, which writes the values into the firmware as constants, and by the firmware
+//! for `--check-config`. Knows no other room.
+
+use serde::{Deserialize, Deserializer};
+use thiserror::Error;
+
+/// What is wrong with a board file.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{file}:{line}: {reason}")]
+pub struct BoardError {
+    /// The file's name.
+    pub file: String,
+    /// Line of the value, counted from 1.
+    pub line: usize,
+    /// What was found and what is expected.
+    pub reason: String,
+}
+
+/// A text that lives as long as the program: a board is read once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Text(pub &'static str);
+
+impl core::ops::Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(text.leak()))
+    }
+}
+
+/// One board.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Board {
+    /// The file's stem.
+    pub name: Text,
+    /// In words.
+    pub description: Text,
+    /// What sees.
+    pub camera: Camera,
+    /// What opens.
+    pub lock: Lock,
+    /// What is pressed.
+    pub inputs: Inputs,
+    /// What shines and sounds.
+    pub outputs: Outputs,
+    /// Who is recognised when.
+    pub recognition: Recognition,
+    /// How people are enrolled.
+    pub enrolment: Enrolment,
+    /// What failures cost.
+    pub lockout: LockoutTimes,
+    /// Where everything is kept.
+    pub flash: Flash,
+    /// The owner's cable.
+    pub serial: Serial,
+}
+
+/// What a camera delivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CameraKind {
+    /// Colours.
+    Colour,
+    /// Grey.
+    Grey,
+    /// Infrared with its own light: grey.
+    Infrared,
+}
+
+/// The camera.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Camera {
+    /// Device file; empty on a simulated board.
+    pub device: Text,
+    /// What it delivers.
+    pub kind: CameraKind,
+    /// Width of a frame in pixels, 160..=1920.
+    pub width: u32,
+    /// Height of a frame in pixels, 120..=1080.
+    pub height: u32,
+    /// Frames a second, 1..=60.
+    pub frames_per_second: u32,
+    /// A camera that is silent for this long counts as gone; 100..=5000.
+    pub deadline_ms: u64,
+}
+
+/// What the strike does without current.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wiring {
+    /// It locks: current opens.
+    FailSecure,
+    /// It opens: current locks (magnetic locks).
+    FailSafe,
+}
+
+/// The strike.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    /// Name of the line that drives it.
+    pub line: Text,
+    /// What it does without current.
+    pub wiring: Wiring,
+    /// How long it is driven for one opening.
+    pub pulse_ms: u64,
+    /// It is never driven longer, whatever the software believes; at most 30,000.
+    pub pulse_limit_ms: u64,
+    /// How long the door may stand open before it is an alarm.
+    pub held_open_ms: u64,
+    /// How long a face must be away before it is looked at anew.
+    pub settle_ms: u64,
+}
+
+/// The inputs, by the names of their lines; an empty name: there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inputs {
+    /// The enrol button.
+    pub enrol_button: Text,
+    /// The exit button.
+    pub exit_button: Text,
+    /// The door's contact.
+    pub door_sensor: Text,
+    /// The case's contact.
+    pub tamper: Text,
+    /// Level changes that are shorter are bounces; 1..=200.
+    pub debounce_ms: u64,
+    /// A press at least this long asks for a deletion; 1,000..=30,000.
+    pub long_press_ms: u64,
+}
+
+/// The outputs, by the names of their lines; an empty name: there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outputs {
+    /// The green light.
+    pub green: Text,
+    /// The red light.
+    pub red: Text,
+    /// The buzzer.
+    pub buzzer: Text,
+}
+
+/// When a face counts as recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recognition {
+    /// Frames that must agree, 1..=`frames_counted`.
+    pub frames_needed: u32,
+    /// Frames among which they are counted, at most 16.
+    pub frames_counted: u32,
+    /// A frame older than this opens nothing; 50..=2,000.
+    pub newest_frame_max_age_ms: u64,
+    /// Judged frames without agreement that count as a failure.
+    pub frames_to_refuse: u32,
+    /// Wanted false accept rate for one comparison, above 0 and at most 0.01. The distance comes from the embedder's table.
+    pub false_accept_rate: f64,
+    /// By how much the nearest person must be nearer than the second (squared distance), 0..=1.
+    pub margin: f64,
+}
+
+/// How people are enrolled.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Enrolment {
+    /// Templates of a person, 1..=5.
+    pub templates: u32,
+    /// Least time between two of them.
+    pub spacing_ms: u64,
+    /// How long each step waits for a face.
+    pub patience_ms: u64,
+    /// How long a result is shown.
+    pub show_result_ms: u64,
+    /// Whether aligned pictures are kept (encrypted), so that a new embedder needs no new enrolment.
+    pub keep_crops: bool,
+    /// People that fit, 1..=1,000.
+    pub people: u32,
+}
+
+/// What failures cost.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockoutTimes {
+    /// Failures from which on there is a delay, 1..=20.
+    pub failures: u32,
+    /// The first delay; it doubles with every failure. At least 30,000.
+    pub first_delay_ms: u64,
+    /// No delay grows beyond this.
+    pub longest_delay_ms: u64,
+}
+
+/// What the flash is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FlashKind {
+    /// A file or a raw partition.
+    File,
+    /// A memory technology device (`/dev/mtdN`).
+    Mtd,
+}
+
+/// A part of the flash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Region {
+    /// First byte.
+    pub offset: u32,
+    /// Bytes.
+    pub size: u32,
+}
+
+/// The flash and its map; offsets and sizes are multiples of `erase_size`.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Flash {
+    /// What it is made of.
+    pub kind: FlashKind,
+    /// File or device.
+    pub path: Text,
+    /// Bytes.
+    pub size: u32,
+    /// Bytes that are erased together.
+    pub erase_size: u32,
+    /// Enrolled people.
+    pub gallery: Region,
+    /// What happened.
+    pub audit: Region,
+    /// One set of networks.
+    pub slot_a: Region,
+    /// The other.
+    pub slot_b: Region,
+    /// Which of them is used.
+    pub boot: Region,
+}
+
+/// The owner's cable.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Serial {
+    /// Device file; empty: there is none.
+    pub device: Text,
+    /// Bits a second at the start of a session.
+    pub baud: u32,
+}
+
+/// Reads and checks a board file. `file` names it in errors.
+///
+/// # Errors
+/// For unknown keys, missing keys, values that are out of range, a line used twice, and flash regions that
+/// overlap, are not aligned or do not fit.
+pub fn read(file: &str, text: &str) -> Result<Board, BoardError> {
+    let board: Board = toml::from_str(text).map_err(|error| BoardError {
+        file: file.to_owned(),
+        line: error.span().map_or(1, |span| line_of(text, span.start)),
+        reason: error.message().trim().replace('\n', "; "),
+    })?;
+    let failed = check(&board).err().or_else(|| name_differs(file, &board));
+    match failed {
+        None => Ok(board),
+        Some((key, reason)) => {
+            Err(BoardError { file: file.to_owned(), line: line_of_key(text, key), reason })
+        }
+    }
+}
+
+type Complaint = (&'static str, String);
+
+fn line_of(text: &str, at: usize) -> usize {
+    1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count()
+}
+
+/// The line of `table.key`; 1 if it cannot be found.
+fn line_of_key(text: &str, key: &str) -> usize {
+    let (table, key) = key.split_once('.').unwrap_or(("", key));
+    let mut inside = table.is_empty();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if let Some(header) = line.strip_prefix('[') {
+            inside = header.trim_end_matches(']') == table;
+        } else if inside && line.split('=').next().is_some_and(|name| name.trim() == key) {
+            return index + 1;
+        }
+    }
+    1
+}
+
+fn name_differs(file: &str, board: &Board) -> Option<Complaint> {
+    let stem = file.rsplit('/').next().and_then(|name| name.strip_suffix(".toml"))?;
+    (stem != board.name.0)
+        .then(|| ("name", format!("name is \"{}\"; expected \"{stem}\", as the file", board.name.0)))
+}
+
+fn check(board: &Board) -> Result<(), Complaint> {
+    check_ranges(board)?;
+    check_lines(board)?;
+    check_flash(&board.flash)
+}
+
+fn within(key: &'static str, value: u64, least: u64, most: u64) -> Result<(), Complaint> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err((key, format!("{key} is {value}; expected {least} to {most}")))
+}
+
+fn check_ranges(board: &Board) -> Result<(), Complaint> {
+    let Board { camera, lock, inputs, recognition, enrolment, lockout, .. } = board;
+    within("camera.width", camera.width.into(), 160, 1920)?;
+    within("camera.height", camera.height.into(), 120, 1080)?;
+    within("camera.frames_per_second", camera.frames_per_second.into(), 1, 60)?;
+    within("camera.deadline_ms", camera.deadline_ms, 100, 5_000)?;
+    within("lock.pulse_limit_ms", lock.pulse_limit_ms, 100, 30_000)?;
+    within("lock.pulse_ms", lock.pulse_ms, 100, lock.pulse_limit_ms)?;
+    within("lock.held_open_ms", lock.held_open_ms, 1_000, 3_600_000)?;
+    within("lock.settle_ms", lock.settle_ms, 200, 60_000)?;
+    within("inputs.debounce_ms", inputs.debounce_ms, 1, 200)?;
+    within("inputs.long_press_ms", inputs.long_press_ms, 1_000, 30_000)?;
+    within("recognition.frames_counted", recognition.frames_counted.into(), 1, 16)?;
+    within(
+        "recognition.frames_needed",
+        recognition.frames_needed.into(),
+        1,
+        recognition.frames_counted.into(),
+    )?;
+    within("recognition.newest_frame_max_age_ms", recognition.newest_frame_max_age_ms, 50, 2_000)?;
+    within("recognition.frames_to_refuse", recognition.frames_to_refuse.into(), 1, 1_000)?;
+    within("enrolment.templates", enrolment.templates.into(), 1, 5)?;
+    within("enrolment.patience_ms", enrolment.patience_ms, 1_000, 300_000)?;
+    within("enrolment.people", enrolment.people.into(), 1, 1_000)?;
+    within("lockout.failures", lockout.failures.into(), 1, 20)?;
+    within("lockout.first_delay_ms", lockout.first_delay_ms, 30_000, lockout.longest_delay_ms)?;
+    let rate = recognition.false_accept_rate;
+    if !(rate > 0.0 && rate <= 0.01) {
+        let reason = format!("recognition.false_accept_rate is {rate}; expected above 0 and at most 0.01");
+        return Err(("recognition.false_accept_rate", reason));
+    }
+    if !(0.0..=1.0).contains(&recognition.margin) {
+        let reason = format!("recognition.margin is {}; expected 0 to 1", recognition.margin);
+        return Err(("recognition.margin", reason));
+    }
+    Ok(())
+}
+
+fn check_lines(board: &Board) -> Result<(), Complaint> {
+    let (inputs, outputs) = (&board.inputs, &board.outputs);
+    let lines = [
+        ("lock.line", board.lock.line.0),
+        ("inputs.enrol_button", inputs.enrol_button.0),
+        ("inputs.exit_button", inputs.exit_button.0),
+        ("inputs.door_sensor", inputs.door_sensor.0),
+        ("inputs.tamper", inputs.tamper.0),
+        ("outputs.green", outputs.green.0),
+        ("outputs.red", outputs.red.0),
+        ("outputs.buzzer", outputs.buzzer.0),
+    ];
+    for needed in &lines[..2] {
+        if needed.1.is_empty() {
+            return Err((needed.0, format!("{} is empty; expected a line's name", needed.0)));
+        }
+    }
+    for (index, (key, line)) in lines.iter().enumerate() {
+        if let Some((other, _)) = lines[..index].iter().find(|(_, used)| used == line && !line.is_empty()) {
+            return Err((
+                key,
+                format!("{key} is \"{line}\", which {other} uses already; expected another line"),
+            ));
+        }
+        if let Some(number) = line.strip_prefix("GPIO")
+            && !number.parse::<u8>().is_ok_and(|number| number <= 27)
+        {
+            return Err((
+                key,
+                format!("{key} is \"{line}\"; expected GPIO0 to GPIO27, the pins of the header"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_flash(flash: &Flash) -> Result<(), Complaint> {
+    if !flash.erase_size.is_power_of_two() || flash.erase_size < 256 {
+        let reason = format!("flash.erase_size is {}; expected a power of two from 256", flash.erase_size);
+        return Err(("flash.erase_size", reason));
+    }
+    let regions = [
+        ("flash.gallery", flash.gallery),
+        ("flash.audit", flash.audit),
+        ("flash.slot_a", flash.slot_a),
+        ("flash.slot_b", flash.slot_b),
+        ("flash.boot", flash.boot),
+    ];
+    for (index, (key, region)) in regions.iter().enumerate() {
+        let (offset, size) = (u64::from(region.offset), u64::from(region.size));
+        if offset % u64::from(flash.erase_size) != 0 || size % u64::from(flash.erase_size) != 0 {
+            let reason = format!("{key} is not made of whole erase blocks of {} bytes", flash.erase_size);
+            return Err((key, reason));
+        }
+        if size < 2 * u64::from(flash.erase_size) || offset + size > u64::from(flash.size) {
+            let reason = format!(
+                "{key} is {size} bytes at {offset:#x}; expected at least two erase blocks within {} bytes",
+                flash.size
+            );
+            return Err((key, reason));
+        }
+        for (other, used) in &regions[..index] {
+            let (start, end) = (u64::from(used.offset), u64::from(used.offset) + u64::from(used.size));
+            if offset < end && start < offset + size {
+                return Err((key, format!("{key} overlaps {other}, which ends at {end:#x}")));
+            }
+        }
+    }
+    if flash.slot_a.size != flash.slot_b.size {
+        return Err((
+            "flash.slot_b",
+            "flash.slot_b and flash.slot_a differ in size; expected the same".to_owned(),
+        ));
+    }
+    Ok(())
+}
