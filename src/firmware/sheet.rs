@@ -3,7 +3,6 @@
 use core::time::Duration;
 
 use embedded_graphics::pixelcolor::Rgb888;
-use embedded_graphics::prelude::*;
 use image::RgbImage;
 
 use super::canvas::{Canvas, LINE_HEIGHT};

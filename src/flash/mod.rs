@@ -1,1 +1,15 @@
 //! Storage that a power cut cannot spoil.
+//!
+//! ```text
+//! records (encrypted) -> map (sequential-storage: power-safe, wear-levelling) -> NOR flash port -> file
+//! ```
+//!
+//! It does not know what is stored: keys are numbers, values are bytes.
+
+pub mod file;
+pub mod key;
+pub mod map;
+
+pub use file::{FileFlash, FileFlashError};
+pub use key::{DeviceKey, KeyError};
+pub use map::{Map, MapError, Namespace};

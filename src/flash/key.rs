@@ -1,0 +1,173 @@
+//! The device's key, and sealing records with it.
+//!
+//! ```text
+//! sealed record: version 1 | nonce, 24 bytes | XChaCha20 ciphertext | Poly1305 tag, 16 bytes
+//! ```
+//!
+//! The record's key in the map and the version are authenticated: a record that was moved to another place
+//! does not open.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+const VERSION: u8 = 1;
+const NONCE: usize = 24;
+const TAG: usize = 16;
+
+/// Bytes that sealing adds.
+pub const SEAL_OVERHEAD: usize = 1 + NONCE + TAG;
+
+/// What can go wrong with the key or a sealed record.
+#[derive(Debug, Error)]
+pub enum KeyError {
+    /// The system refused.
+    #[error("the device key {}: {source}", path.display())]
+    Io {
+        /// The key's file.
+        path: PathBuf,
+        /// The system's word.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is not a key, or others may read it.
+    #[error("the device key {}: {reason}", path.display())]
+    Unfit {
+        /// The key's file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        reason: &'static str,
+    },
+    /// There is no randomness.
+    #[error("the system gives no random numbers")]
+    Random,
+    /// A record does not open: damaged, of another device, or of a newer version.
+    #[error("a record does not open with this device's key: damaged, or of another device")]
+    DoesNotOpen,
+}
+
+/// The key that seals what this device stores. Wiped from memory when dropped; never printed.
+pub struct DeviceKey(Zeroizing<[u8; 32]>);
+
+impl DeviceKey {
+    /// A key of known bytes, for tests and for keys that hardware holds.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// Reads the key in `path`, or makes one that only its owner may read.
+    ///
+    /// # Errors
+    /// When the file is not 32 bytes, may be read by others, or the system refuses.
+    pub fn load_or_create(path: &Path) -> Result<Self, KeyError> {
+        let refused = |source| KeyError::Io { path: path.to_owned(), source };
+        let unfit = |reason| KeyError::Unfit { path: path.to_owned(), reason };
+        match fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::create(path),
+            Err(error) => return Err(refused(error)),
+            Ok(found) if found.permissions().mode() & 0o077 != 0 => {
+                return Err(unfit("others may read it; run chmod 600 on it"));
+            }
+            Ok(_) => {}
+        }
+        let bytes = Zeroizing::new(fs::read(path).map_err(refused)?);
+        let bytes = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| {
+            unfit("it has not 32 bytes; put the right file back, without it nobody enrolled can be read")
+        })?;
+        Ok(Self::from_bytes(bytes))
+    }
+
+    fn create(path: &Path) -> Result<Self, KeyError> {
+        let refused = |source| KeyError::Io { path: path.to_owned(), source };
+        let mut bytes = Zeroizing::new([0; 32]);
+        getrandom::fill(bytes.as_mut_slice()).map_err(|_| KeyError::Random)?;
+        let draft = path.with_extension("new");
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&draft)
+            .map_err(refused)?;
+        file.write_all(bytes.as_slice()).and_then(|()| file.sync_all()).map_err(refused)?;
+        fs::rename(&draft, path).map_err(refused)?;
+        Ok(Self(bytes))
+    }
+
+    /// Seals `record`, to be stored under the map's key `place`.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn seal(&self, place: u32, record: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let mut nonce = [0; NONCE];
+        getrandom::fill(&mut nonce).map_err(|_| KeyError::Random)?;
+        let payload = Payload { msg: record, aad: &place_bytes(place) };
+        let sealed = self.cipher().encrypt(&XNonce::from(nonce), payload).map_err(|_| KeyError::Random)?;
+        Ok([&[VERSION][..], &nonce, &sealed].concat())
+    }
+
+    /// Opens a record that was stored under the map's key `place`.
+    ///
+    /// # Errors
+    /// When it is not what [`DeviceKey::seal`] made for this place with this key.
+    pub fn open(&self, place: u32, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let Some((&[VERSION], rest)) = sealed.split_first_chunk::<1>() else {
+            return Err(KeyError::DoesNotOpen);
+        };
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE>().ok_or(KeyError::DoesNotOpen)?;
+        let payload = Payload { msg: sealed, aad: &place_bytes(place) };
+        let record =
+            self.cipher().decrypt(&XNonce::from(*nonce), payload).map_err(|_| KeyError::DoesNotOpen)?;
+        Ok(Zeroizing::new(record))
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(&Key::from(*self.0))
+    }
+}
+
+/// What is authenticated beside the record.
+fn place_bytes(place: u32) -> [u8; 5] {
+    let [a, b, c, d] = place.to_le_bytes();
+    [VERSION, a, b, c, d]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_opens_only_in_its_place_whole_and_with_its_key() {
+        let key = DeviceKey::from_bytes([7; 32]);
+        let sealed = key.seal(5, b"a template").expect("sealed");
+        assert_eq!(sealed.len(), 10 + SEAL_OVERHEAD);
+        assert_eq!(key.open(5, &sealed).expect("opens").as_slice(), b"a template");
+        assert!(key.open(6, &sealed).is_err());
+        assert!(DeviceKey::from_bytes([8; 32]).open(5, &sealed).is_err());
+        for at in 0..sealed.len() {
+            let mut damaged = sealed.clone();
+            damaged[at] ^= 1;
+            assert!(key.open(5, &damaged).is_err(), "byte {at}");
+            assert!(key.open(5, &sealed[..at]).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_others_may_read_is_refused() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("key");
+        let key = DeviceKey::load_or_create(&path).expect("made");
+        let again = DeviceKey::load_or_create(&path).expect("read");
+        assert_eq!(key.0, again.0);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("set");
+        let error = DeviceKey::load_or_create(&path).err().expect("refused").to_string();
+        assert!(error.contains("chmod 600"), "{error}");
+    }
+}

@@ -1,0 +1,173 @@
+//! Records by number, on `sequential-storage`: power-safe and wear-levelling.
+//!
+//! Knows neither what records mean nor that they are sealed. Futures of this room's ports are ready at once,
+//! so they are run where they are called.
+
+use core::fmt::Debug;
+use core::ops::Range;
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
+
+use embedded_storage_async::nor_flash::NorFlash;
+use sequential_storage::Error as StorageError;
+use sequential_storage::cache::{Cache, Uncached};
+use sequential_storage::map::{MapConfig, MapStorage};
+use thiserror::Error;
+
+/// The longest record, in bytes: with its head it must fit into one erase block.
+pub const MAX_RECORD: usize = 3072;
+
+/// What a key's highest byte says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Namespace {
+    /// People.
+    Person = 1,
+    /// The door's failures.
+    Lockout = 2,
+}
+
+impl Namespace {
+    /// The map's key of `number`, of which 24 bits count.
+    #[must_use]
+    pub fn key(self, number: u32) -> u32 {
+        u32::from(self as u8) << 24 | number & 0x00FF_FFFF
+    }
+
+    /// The number of a key of this namespace.
+    #[must_use]
+    pub fn number(self, key: u32) -> Option<u32> {
+        (key >> 24 == u32::from(self as u8)).then_some(key & 0x00FF_FFFF)
+    }
+}
+
+/// Why a record could not be read or written.
+#[derive(Debug, Error)]
+pub enum MapError {
+    /// There is no room now.
+    #[error("the storage is full: delete somebody first")]
+    Full,
+    /// It would never fit.
+    #[error("a record of {len} bytes is longer than {MAX_RECORD}")]
+    TooLong {
+        /// Its length.
+        len: usize,
+    },
+    /// What is stored cannot be understood.
+    #[error("the storage is damaged: {reason}")]
+    Damaged {
+        /// What was found.
+        reason: String,
+    },
+    /// The port failed.
+    #[error("the storage does not answer: {reason}")]
+    Hardware {
+        /// The port's word.
+        reason: String,
+    },
+}
+
+/// A map from numbers to records in one region of a flash.
+pub struct Map<F: NorFlash> {
+    storage: MapStorage<u32, F, Cache<Uncached, Uncached, Uncached, u32>>,
+    buffer: Vec<u8>,
+}
+
+impl<F: NorFlash<Error: Debug>> Map<F> {
+    /// The map in `region` of `flash`, in bytes.
+    ///
+    /// # Errors
+    /// When the region is not made of at least two whole erase blocks.
+    pub fn new(flash: F, region: Range<u32>) -> Result<Self, MapError> {
+        let config = MapConfig::try_new(region)
+            .map_err(|error| MapError::Damaged { reason: format!("the region: {error:?}") })?;
+        let storage = MapStorage::new(flash, config, Cache::new_uncached());
+        Ok(Self { storage, buffer: vec![0; MAX_RECORD + 64] })
+    }
+
+    /// The record of `key`, if there is one.
+    ///
+    /// # Errors
+    /// When the storage is damaged or does not answer.
+    pub fn get(&mut self, key: u32) -> Result<Option<Vec<u8>>, MapError> {
+        let Self { storage, buffer } = self;
+        let found = ready(storage.fetch_item::<&[u8]>(buffer, &key)).map_err(from_storage)?;
+        Ok(found.map(<[u8]>::to_vec))
+    }
+
+    /// Stores a record in place of the one that `key` had. After a power cut it is the old or the new.
+    ///
+    /// # Errors
+    /// When there is no room, or the storage is damaged or does not answer.
+    pub fn set(&mut self, key: u32, record: &[u8]) -> Result<(), MapError> {
+        if record.len() > MAX_RECORD {
+            return Err(MapError::TooLong { len: record.len() });
+        }
+        let Self { storage, buffer } = self;
+        ready(storage.store_item::<&[u8]>(buffer, &key, &record)).map_err(from_storage)
+    }
+
+    /// All records, each key once with its newest, in order of their keys.
+    ///
+    /// # Errors
+    /// When the storage is damaged or does not answer.
+    pub fn all(&mut self) -> Result<Vec<(u32, Vec<u8>)>, MapError> {
+        let Self { storage, buffer } = self;
+        let mut records = std::collections::BTreeMap::new();
+        let mut items = ready(storage.fetch_all_items(buffer)).map_err(from_storage)?;
+        let mut value = vec![0; MAX_RECORD + 64];
+        while let Some((key, record)) = ready(items.next::<&[u8]>(&mut value)).map_err(from_storage)? {
+            records.insert(key, record.to_vec());
+        }
+        Ok(records.into_iter().collect())
+    }
+}
+
+fn from_storage<E: Debug>(error: StorageError<E>) -> MapError {
+    match error {
+        StorageError::FullStorage => MapError::Full,
+        StorageError::Storage { value, .. } => MapError::Hardware { reason: format!("{value:?}") },
+        other => MapError::Damaged { reason: format!("{other:?}") },
+    }
+}
+
+/// The result of a future that never waits.
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return result;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flash::FileFlash;
+
+    #[test]
+    fn records_outlive_the_program_and_an_empty_one_takes_the_place_of_the_old() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("flash");
+        let open = || Map::new(FileFlash::open(&path, 65536).expect("flash"), 0..65536).expect("map");
+        let mut map = open();
+        for round in 0..400_u32 {
+            map.set(round % 7, &vec![round as u8; 500]).expect("stored");
+        }
+        map.set(3, &[]).expect("stored");
+        let mut again = open();
+        assert_eq!(again.get(6).expect("read"), Some(vec![398_u32 as u8; 500]));
+        assert_eq!(again.get(3).expect("read"), Some(Vec::new()));
+        assert_eq!(again.get(99).expect("read"), None);
+        assert_eq!(again.all().expect("read").len(), 7);
+    }
+
+    #[test]
+    fn a_record_that_never_fits_is_refused_with_its_length() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let flash = FileFlash::open(&folder.path().join("flash"), 8192).expect("flash");
+        let mut map = Map::new(flash, 0..8192).expect("map");
+        assert!(matches!(map.set(1, &vec![0; 4000]), Err(MapError::TooLong { len: 4000 })));
+    }
+}
