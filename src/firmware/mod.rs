@@ -1,5 +1,8 @@
 //! The rooms joined: one frame to evidence, evidence to the strike.
 
+pub mod device;
+pub mod pipeline;
+
 #[cfg(feature = "sim")]
 pub mod canvas;
 #[cfg(feature = "sim")]

@@ -1,0 +1,299 @@
+//! The rooms joined into the device: frames and hands in, strike, lights and records out.
+//!
+//! ```text
+//! frame --pipeline--> judgement --door--> actions --> strike, lights, gallery
+//! hand, time ----------------------^
+//! ```
+//!
+//! Time comes in with every call: the same code runs on a board and in a film.
+
+use core::fmt::Debug;
+use std::time::Duration;
+
+use embedded_storage_async::nor_flash::NorFlash;
+
+use super::pipeline::{FrameError, Judgement, Pipeline};
+use crate::camera::Frame;
+use crate::door::signal::Pattern;
+use crate::door::{
+    Action, Door, DoorPolicy, EnrolFailure, Event, Fault, Lockout, LockoutPolicy, Mode, PersonId, Refusal,
+    Signal, enrol::EnrolPolicy,
+};
+use crate::face::template::Template;
+use crate::flash::{MapError, Namespace};
+use crate::gallery::{Gallery, Role, TEMPLATES_PER_PERSON};
+
+/// What the device drives.
+pub trait Panel {
+    /// Drives the strike or releases it.
+    fn strike(&mut self, driven: bool, now: Duration);
+    /// Shows a pattern from now on.
+    fn show(&mut self, pattern: Pattern, now: Duration);
+    /// Called often, so that the strike's own limit is kept.
+    fn watch(&mut self, now: Duration);
+}
+
+/// Something worth telling. Names are what the owner gave; no template, no picture.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Note {
+    /// The message of lights and buzzer changed.
+    Shows(Signal),
+    /// The strike was driven or released.
+    Strike(bool),
+    /// The door was opened for somebody.
+    Opened {
+        /// Number of the person.
+        person: u32,
+        /// Name of the person.
+        name: String,
+    },
+    /// Somebody was not let in.
+    Refused(Refusal),
+    /// Somebody was enrolled.
+    Enrolled {
+        /// Number of the person.
+        person: u32,
+        /// Name of the person.
+        name: String,
+    },
+    /// Nobody was enrolled.
+    NotEnrolled(EnrolFailure),
+    /// Somebody was deleted.
+    Deleted {
+        /// Number of the person.
+        person: u32,
+    },
+    /// The door or the case reports.
+    Alarm(&'static str),
+    /// Something failed; the door is locked, the exit button works.
+    Failed(String),
+}
+
+/// Where notes go.
+pub type Notes = Vec<Note>;
+
+/// The whole device but for its camera and its clock.
+pub struct Device<F: NorFlash, P: Panel> {
+    pipeline: Pipeline,
+    gallery: Gallery<F>,
+    door: Door,
+    panel: P,
+    pending: heapless::Vec<Template, TEMPLATES_PER_PERSON>,
+    last: Option<Judgement>,
+    shown: Signal,
+    notes: Notes,
+}
+
+impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
+    /// A locked device. What was kept of failures before the restart counts on.
+    ///
+    /// # Errors
+    /// When the failures cannot be read.
+    pub fn new(
+        pipeline: Pipeline,
+        mut gallery: Gallery<F>,
+        panel: P,
+        policy: DoorPolicy,
+        now: Duration,
+    ) -> Result<Self, MapError> {
+        let kept = read_lockout(&mut gallery)?;
+        let door = Door::new(policy, kept, now);
+        let (pending, notes) = (heapless::Vec::new(), Vec::with_capacity(16));
+        let mut device =
+            Self { pipeline, gallery, door, panel, pending, last: None, shown: Signal::Rest, notes };
+        device.tell_gallery(now);
+        Ok(device)
+    }
+
+    /// Judges a frame and acts on it. A damaged frame is noted and is otherwise nothing.
+    ///
+    /// # Errors
+    /// When a network fails: the models are unfit.
+    pub fn see(&mut self, frame: &Frame<'_>, now: Duration) -> Result<(), FrameError> {
+        let enrolling = matches!(self.door.mode(), Mode::Enrolling { .. });
+        let pending = enrolling.then_some(self.pending.as_slice());
+        match self.pipeline.judge(frame, &self.gallery, pending) {
+            Ok(judgement) => {
+                let event = Event::Seen(judgement.sighting);
+                self.last = Some(judgement);
+                self.happen(&event, now);
+                Ok(())
+            }
+            Err(FrameError::Convert(error)) => {
+                self.notes.push(Note::Failed(error.to_string()));
+                self.happen(&Event::Tick, now);
+                Ok(())
+            }
+            Err(error) => {
+                self.happen(&Event::Fault(Fault::Model, true), now);
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes any other event.
+    pub fn happen(&mut self, event: &Event, now: Duration) {
+        let actions = self.door.step(event, now);
+        for action in &actions {
+            self.act(*action, now);
+        }
+        self.panel.watch(now);
+        let signal = self.door.signal(now);
+        if signal != self.shown {
+            self.shown = signal;
+            self.panel.show(signal.pattern(), now);
+            self.notes.push(Note::Shows(signal));
+        }
+    }
+
+    /// What is worth telling since the last call.
+    pub fn notes(&mut self) -> impl Iterator<Item = Note> + '_ {
+        self.notes.drain(..)
+    }
+
+    /// What the last frame came to.
+    #[must_use]
+    pub fn last(&self) -> Option<&Judgement> {
+        self.last.as_ref()
+    }
+
+    /// The lock.
+    #[must_use]
+    pub fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// The pipeline, with the last frame's picture.
+    #[must_use]
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    /// Who is enrolled.
+    #[must_use]
+    pub fn gallery(&self) -> &Gallery<F> {
+        &self.gallery
+    }
+
+    /// The strike and the lights.
+    #[must_use]
+    pub fn panel(&self) -> &P {
+        &self.panel
+    }
+
+    fn act(&mut self, action: Action, now: Duration) {
+        match action {
+            Action::Strike(driven) => {
+                self.panel.strike(driven, now);
+                self.notes.push(Note::Strike(driven));
+            }
+            Action::Opened(PersonId(person)) => {
+                let name = self.name_of(person);
+                self.notes.push(Note::Opened { person, name });
+            }
+            Action::Refused(reason) => self.notes.push(Note::Refused(reason)),
+            Action::EnrolBegin => self.pending.clear(),
+            Action::EnrolTake => self.take_template(),
+            Action::EnrolCommit => self.enrol(now),
+            Action::EnrolAbort(failure) => {
+                self.pending.clear();
+                self.notes.push(Note::NotEnrolled(failure));
+            }
+            Action::Delete(PersonId(person)) => self.delete(person, now),
+            Action::Keep(lockout) => self.keep(lockout),
+            Action::ForcedOpen => self.notes.push(Note::Alarm("the door was forced open")),
+            Action::HeldOpen => self.notes.push(Note::Alarm("the door stands open")),
+            Action::Tampered => self.notes.push(Note::Alarm("the case was opened")),
+        }
+    }
+
+    fn name_of(&self, person: u32) -> String {
+        self.gallery.person(person).map_or_else(String::new, |person| person.name.to_string())
+    }
+
+    fn take_template(&mut self) {
+        if let Some(template) = self.last.as_ref().and_then(|judgement| judgement.template.clone()) {
+            // More than fit are never asked for: the board file limits the templates of a person.
+            let _ = self.pending.push(template);
+        }
+    }
+
+    fn enrol(&mut self, now: Duration) {
+        let first = self.gallery.people().is_empty();
+        let (name, role) = if first { ("owner".to_owned(), Role::Administrator) } else { self.next_name() };
+        match self.gallery.enrol(&name, role, &self.pending) {
+            Ok(person) => self.notes.push(Note::Enrolled { person, name }),
+            Err(error) => {
+                self.notes.push(Note::Failed(error.to_string()));
+                self.notes.push(Note::NotEnrolled(EnrolFailure::Storage));
+                let _ = self.door.step(&Event::EnrolStorageFailed, now);
+            }
+        }
+        self.pending.clear();
+        self.tell_gallery(now);
+    }
+
+    fn next_name(&self) -> (String, Role) {
+        let highest = self.gallery.people().iter().map(|person| person.id).max().unwrap_or(0);
+        (format!("resident {}", highest + 1), Role::Resident)
+    }
+
+    fn delete(&mut self, person: u32, now: Duration) {
+        match self.gallery.delete(person) {
+            Ok(()) => self.notes.push(Note::Deleted { person }),
+            Err(error) => self.notes.push(Note::Failed(error.to_string())),
+        }
+        self.tell_gallery(now);
+    }
+
+    fn tell_gallery(&mut self, now: Duration) {
+        let event = Event::Gallery { people: self.gallery.people().len(), full: self.gallery.is_full() };
+        let actions = self.door.step(&event, now);
+        for action in &actions {
+            if let Action::Strike(driven) = *action {
+                self.panel.strike(driven, now);
+                self.notes.push(Note::Strike(driven));
+            }
+        }
+    }
+
+    fn keep(&mut self, lockout: Lockout) {
+        let bytes = postcard::to_allocvec(&lockout).expect("these types are always serialisable");
+        if let Err(error) = self.gallery.map().set(Namespace::Lockout.key(0), &bytes) {
+            self.notes.push(Note::Failed(format!("the failures could not be kept: {error}")));
+        }
+    }
+}
+
+fn read_lockout<F: NorFlash<Error: Debug>>(gallery: &mut Gallery<F>) -> Result<Lockout, MapError> {
+    let Some(bytes) = gallery.map().get(Namespace::Lockout.key(0))? else { return Ok(Lockout::default()) };
+    postcard::from_bytes(&bytes)
+        .map_err(|error| MapError::Damaged { reason: format!("the kept failures: {error}") })
+}
+
+/// The door's rules as the board file has them.
+#[must_use]
+pub fn policy_of(board: &crate::board::Board) -> DoorPolicy {
+    let crate::board::Board { lock, inputs, recognition, enrolment, lockout, .. } = board;
+    let milliseconds = Duration::from_millis;
+    DoorPolicy {
+        pulse: milliseconds(lock.pulse_ms),
+        agreement: (recognition.frames_needed as usize, recognition.frames_counted as usize),
+        newest_frame_age: milliseconds(recognition.newest_frame_max_age_ms),
+        settle: milliseconds(lock.settle_ms),
+        frames_to_refuse: recognition.frames_to_refuse,
+        show_result: milliseconds(enrolment.show_result_ms),
+        long_press: milliseconds(inputs.long_press_ms),
+        held_open: milliseconds(lock.held_open_ms),
+        enrol: EnrolPolicy {
+            templates: enrolment.templates as u8,
+            spacing: milliseconds(enrolment.spacing_ms),
+            patience: milliseconds(enrolment.patience_ms),
+        },
+        lockout: LockoutPolicy {
+            failures: lockout.failures,
+            first_delay: milliseconds(lockout.first_delay_ms),
+            longest_delay: milliseconds(lockout.longest_delay_ms),
+        },
+    }
+}
