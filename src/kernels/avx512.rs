@@ -11,8 +11,7 @@ use std::ops::Range;
 use super::add::AddSpec;
 use super::conv::ConvSpec;
 use super::depthwise::{self, Taps};
-use super::gemm::{self, Patches};
-use super::requant::Requant;
+use super::gemm::{self, Columns, Patches};
 use super::shape::ConvShape;
 
 /// Proof that this CPU has AVX-512 F, BW, VL and VNNI.
@@ -41,34 +40,6 @@ const fn channel(vector: usize, lane: usize) -> usize {
     16 * (lane / 4) + 4 * vector + lane % 4
 }
 
-/// Bias, scale and slope by lane.
-#[derive(Debug, Clone)]
-struct Columns {
-    bias: Vec<i32>,
-    scale: Vec<f32>,
-    slope: Option<Vec<f32>>,
-    zero_point: i8,
-    low: i8,
-}
-
-impl Columns {
-    fn new(spec: &ConvSpec, columns: &[Option<usize>]) -> Self {
-        let len = spec.shape.filter_len();
-        let bias = |filter: usize| {
-            let weights = &spec.weights[filter * len..][..len];
-            spec.folded_bias(filter) - 128 * weights.iter().map(|&w| i32::from(w)).sum::<i32>()
-        };
-        let Requant { scale, slope, zero_point, low } = &spec.requant;
-        Self {
-            bias: gemm::by_column(columns, bias),
-            scale: gemm::by_column(columns, |filter| scale[filter]),
-            slope: slope.as_ref().map(|slope| gemm::by_column(columns, |filter| slope[filter])),
-            zero_point: *zero_point,
-            low: *low,
-        }
-    }
-}
-
 /// A convolution's weights for these kernels.
 #[derive(Debug, Clone)]
 pub(crate) struct Packed {
@@ -79,9 +50,12 @@ pub(crate) struct Packed {
 impl Packed {
     pub(crate) fn new(spec: &ConvSpec) -> Self {
         let columns = lanes(&spec.shape);
-        let weights =
-            if spec.shape.depthwise { pack_depthwise(spec) } else { gemm::pack(spec, &columns, LANES, 4) };
-        Self { weights, columns: Columns::new(spec, &columns) }
+        let weights = if spec.shape.depthwise {
+            pack_depthwise(spec)
+        } else {
+            gemm::pack(spec, &columns, (LANES, 4), depth(spec))
+        };
+        Self { weights, columns: Columns::new(spec, &columns, 128) }
     }
 
     pub(crate) fn scratch_len(&self, spec: &ConvSpec) -> usize {

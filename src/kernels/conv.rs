@@ -108,13 +108,6 @@ impl ConvSpec {
     pub fn filters(&self) -> impl Iterator<Item = &[i8]> {
         self.weights.chunks_exact(self.shape.filter_len().max(1))
     }
-
-    /// Bias of `filter` when the input's zero point is taken into it and inputs count from zero.
-    pub(crate) fn folded_bias(&self, filter: usize) -> i32 {
-        let weights = &self.weights[filter * self.shape.filter_len()..][..self.shape.filter_len()];
-        let total: i32 = weights.iter().map(|&w| i32::from(w)).sum();
-        self.bias[filter] - i32::from(self.input_zero_point) * total
-    }
 }
 
 /// Weights in the order in which the kernels of one instruction set read them.

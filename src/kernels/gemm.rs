@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::conv::ConvSpec;
+use super::requant::Requant;
 
 /// Output pixels that are worked on at once: a multiple of every kernel's tile, and few enough that
 /// their patches stay in a first-level cache of 32 kB; a choice.
@@ -75,16 +76,56 @@ fn gather(spec: &ConvSpec, input: &[i8], pixel: usize, patch: &mut [i8]) {
     }
 }
 
-/// Values by filter in the order of the kernel's columns; 0 where a column has no filter.
-pub(crate) fn by_column<T: Copy + Default>(columns: &[Option<usize>], value: impl Fn(usize) -> T) -> Vec<T> {
+/// Bias, scale and slope by lane, and where outputs lie.
+#[derive(Debug, Clone)]
+pub(crate) struct Columns {
+    pub bias: Vec<i32>,
+    pub scale: Vec<f32>,
+    pub slope: Option<Vec<f32>>,
+    pub zero_point: i8,
+    pub low: i8,
+}
+
+impl Columns {
+    /// `columns` names the filter of each lane; a lane without one gets zeros. Inputs are read as they
+    /// are, plus `offset`: both this and the zero point go into the bias.
+    pub(crate) fn new(spec: &ConvSpec, columns: &[Option<usize>], offset: i32) -> Self {
+        let len = spec.shape.filter_len();
+        let bias = |filter: usize| {
+            let total: i32 = spec.weights[filter * len..][..len].iter().map(|&w| i32::from(w)).sum();
+            spec.bias[filter] - (i32::from(spec.input_zero_point) + offset) * total
+        };
+        let Requant { scale, slope, zero_point, low } = &spec.requant;
+        Self {
+            bias: by_column(columns, bias),
+            scale: by_column(columns, |filter| scale[filter]),
+            slope: slope.as_ref().map(|slope| by_column(columns, |filter| slope[filter])),
+            zero_point: *zero_point,
+            low: *low,
+        }
+    }
+}
+
+fn by_column<T: Copy + Default>(columns: &[Option<usize>], value: impl Fn(usize) -> T) -> Vec<T> {
     columns.iter().map(|filter| filter.map(&value).unwrap_or_default()).collect()
+}
+
+/// The filters in blocks of `block` lanes, where lane `i` of a block is filter `order(i)` of it.
+pub(crate) fn columns(filters: usize, block: usize, order: impl Fn(usize) -> usize) -> Vec<Option<usize>> {
+    let firsts = (0..filters).step_by(block);
+    let lanes = firsts.flat_map(|first| (0..block).map(move |lane| (first, lane)));
+    lanes.map(|(first, lane)| Some(first + order(lane)).filter(|&filter| filter < filters)).collect()
 }
 
 /// Weights as `[panel][depth / group][lane][group]`: what a kernel of `lanes` columns that takes `group`
 /// values of each at a time reads in a row. `columns` names the filter of each lane, panel by panel.
-pub(crate) fn pack(spec: &ConvSpec, columns: &[Option<usize>], lanes: usize, group: usize) -> Vec<i8> {
+pub(crate) fn pack(
+    spec: &ConvSpec,
+    columns: &[Option<usize>],
+    (lanes, group): (usize, usize),
+    depth: usize,
+) -> Vec<i8> {
     let len = spec.shape.filter_len();
-    let depth = len.next_multiple_of(group);
     let mut packed = Vec::with_capacity(columns.len() * depth);
     for panel in columns.chunks_exact(lanes) {
         for start in (0..depth).step_by(group) {
