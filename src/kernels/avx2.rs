@@ -1,35 +1,355 @@
-//! To be filled.
-#![allow(missing_docs, dead_code, unused_variables)]
-use super::add::AddSpec;
-use super::conv::ConvSpec;
-use super::shape::ConvShape;
+//! x86-64 with AVX2: `vpmaddwd` on inputs and weights widened to 16 bits.
+//!
+//! `vpmaddubsw` would do twice the work, but saturates: 255 * 127 twice does not fit into 16 bits.
+//! Sixteen output channels are two vectors whose lanes are ordered so that packing puts the channels back
+//! in order: lane `l` of vector `v` is channel `8 * (l / 4) + 4 * v + l % 4`.
+
+use std::arch::x86_64::*;
 use std::ops::Range;
 
+use super::add::AddSpec;
+use super::conv::ConvSpec;
+use super::depthwise::{self, Taps};
+use super::gemm::{self, Columns, Patches};
+use super::shape::ConvShape;
+
+/// Proof that this CPU has AVX2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token(());
+
 impl Token {
+    /// Asks the CPU.
     pub fn new() -> Option<Self> {
-        None
+        is_x86_feature_detected!("avx2").then_some(Self(()))
     }
 }
+
+/// Channels of a block: two vectors of sums.
+const BLOCK: usize = 16;
+
+/// Channels of one vector of sums.
+const LANES: usize = 8;
+
+/// Pixels of a tile: with two vectors each, 12 of the 16 registers are sums.
+const TILE: usize = 6;
+
+/// The channel of a block that lane `lane` of its 16 holds.
+const fn channel(lane: usize) -> usize {
+    let (vector, lane) = (lane / LANES, lane % LANES);
+    8 * (lane / 4) + 4 * vector + lane % 4
+}
+
+/// A convolution's weights for these kernels.
 #[derive(Debug, Clone)]
-pub(crate) struct Packed;
+pub(crate) struct Packed {
+    weights: Vec<i8>,
+    columns: Columns,
+}
+
 impl Packed {
-    pub fn new(spec: &ConvSpec) -> Self {
-        Self
+    pub(crate) fn new(spec: &ConvSpec) -> Self {
+        let columns = gemm::columns(spec.shape.filters, BLOCK, channel);
+        let weights = if spec.shape.depthwise {
+            pack_depthwise(spec)
+        } else {
+            gemm::pack(spec, &columns, (LANES, 2), depth(spec))
+        };
+        Self { weights, columns: Columns::new(spec, &columns, 0) }
     }
-    pub fn scratch_len(&self, shape: &ConvShape) -> usize {
-        0
+
+    pub(crate) fn scratch_len(&self, spec: &ConvSpec) -> usize {
+        if spec.shape.depthwise {
+            depthwise::scratch_len(spec)
+        } else {
+            gemm::scratch_len(spec, depth(spec)) + 2 * gemm::BLOCK * depth(spec)
+        }
     }
-    pub fn run(
+
+    pub(crate) fn run(
         &self,
-        token: Token,
+        _: Token,
         spec: &ConvSpec,
         input: &[i8],
         rows: Range<usize>,
-        scratch: &mut [i8],
+        (scratch, out): (&mut [i8], &mut [i8]),
+    ) {
+        if spec.shape.depthwise {
+            depthwise::for_rows(spec, input, rows, (scratch, out), |taps, out| {
+                // SAFETY: the token proves that the CPU has the instructions.
+                unsafe { self.depthwise(&spec.shape, &taps, out) }
+            });
+        } else {
+            let (wide, scratch) = scratch.split_at_mut(2 * gemm::BLOCK * depth(spec));
+            gemm::for_patches(spec, input, rows, depth(spec), (scratch, out), |patches, out| {
+                // SAFETY: the token proves that the CPU has the instructions.
+                unsafe { self.gemm(&patches, wide, spec.shape.filters, out) }
+            });
+        }
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn gemm(&self, patches: &Patches<'_>, wide: &mut [i8], filters: usize, out: &mut [i8]) {
+        let depth = patches.step;
+        widen(patches.values, wide);
+        for first in (0..filters).step_by(BLOCK) {
+            for pixel in (0..patches.count).step_by(TILE) {
+                let values = &wide[2 * pixel * depth..2 * patches.count * depth];
+                let place = (filters, first, pixel);
+                match patches.count - pixel {
+                    1 => self.tile::<1>(values, depth, place, out),
+                    2 => self.tile::<2>(values, depth, place, out),
+                    3 => self.tile::<3>(values, depth, place, out),
+                    4 => self.tile::<4>(values, depth, place, out),
+                    5 => self.tile::<5>(values, depth, place, out),
+                    _ => self.tile::<TILE>(values, depth, place, out),
+                }
+            }
+        }
+    }
+
+    /// `M` pixels from `pixel`, whose 16-bit inputs begin at `values`, and 16 channels from `first`.
+    #[target_feature(enable = "avx2")]
+    fn tile<const M: usize>(
+        &self,
+        values: &[i8],
+        depth: usize,
+        (filters, first, pixel): (usize, usize, usize),
         out: &mut [i8],
     ) {
+        let values = &values[..2 * M * depth];
+        let weights = &self.weights[first * depth..][..BLOCK * depth];
+        let mut sums = [self.biases(first); M];
+        for at in (0..depth).step_by(2) {
+            let mut w = [_mm256_setzero_si256(); 2];
+            for (v, w) in w.iter_mut().enumerate() {
+                // SAFETY: `weights` holds two panels of 8 * depth bytes, and at + 2 <= depth.
+                let bytes = unsafe { _mm_loadu_si128(weights.as_ptr().add((v * depth + at) * LANES).cast()) };
+                *w = _mm256_cvtepi8_epi16(bytes);
+            }
+            for (m, row) in sums.iter_mut().enumerate() {
+                // SAFETY: `values` holds M rows of depth 16-bit values, and at + 2 <= depth.
+                let two = unsafe { values.as_ptr().add(2 * (m * depth + at)).cast::<i32>().read_unaligned() };
+                let x = _mm256_set1_epi32(two);
+                for v in 0..2 {
+                    row[v] = _mm256_add_epi32(row[v], _mm256_madd_epi16(x, w[v]));
+                }
+            }
+        }
+        for (m, &row) in sums.iter().enumerate() {
+            let out = &mut out[(pixel + m) * filters + first..(pixel + m + 1) * filters];
+            self.finish(row, first, out);
+        }
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn biases(&self, first: usize) -> [__m256i; 2] {
+        let bias = &self.columns.bias[first..][..BLOCK];
+        // SAFETY: the slice holds two vectors of eight.
+        unsafe {
+            [_mm256_loadu_si256(bias.as_ptr().cast()), _mm256_loadu_si256(bias[LANES..].as_ptr().cast())]
+        }
+    }
+
+    /// Scaled and rounded sums of the eight lanes from `first`, without zero point.
+    #[target_feature(enable = "avx2")]
+    fn rounded(&self, sums: __m256i, first: usize) -> __m256i {
+        // SAFETY: the slice is eight values long.
+        let load = |values: &[f32]| unsafe { _mm256_loadu_ps(values[first..][..LANES].as_ptr()) };
+        let mut factor = load(&self.columns.scale);
+        if let Some(slope) = &self.columns.slope {
+            // The blend looks at sign bits only.
+            factor = _mm256_blendv_ps(factor, load(slope), _mm256_castsi256_ps(sums));
+        }
+        _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(sums), factor))
+    }
+
+    /// Writes up to 16 channels from lane `first`.
+    #[target_feature(enable = "avx2")]
+    fn finish(&self, sums: [__m256i; 2], first: usize, out: &mut [i8]) {
+        let q = [self.rounded(sums[0], first), self.rounded(sums[1], first + LANES)];
+        let zero_point = _mm256_set1_epi16(i16::from(self.columns.zero_point));
+        let words = _mm256_adds_epi16(_mm256_packs_epi32(q[0], q[1]), zero_point);
+        store(words, self.columns.low, out);
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn depthwise(&self, shape: &ConvShape, taps: &Taps<'_>, out: &mut [i8]) {
+        for first in (0..shape.channels).step_by(BLOCK) {
+            if shape.kernel == [3, 3] && shape.stride[1] == 1 {
+                self.depthwise_3x3(shape.channels, taps, first, out);
+            } else {
+                self.depthwise_any(shape, taps, first, out);
+            }
+        }
+    }
+
+    /// The weights of row pair `group` of block `first`, as 16-bit pairs.
+    #[target_feature(enable = "avx2")]
+    fn group(&self, first: usize, groups: usize, group: usize) -> [__m256i; 2] {
+        let weights = &self.weights[(first / BLOCK * groups + group) * 2 * BLOCK..][..2 * BLOCK];
+        // SAFETY: the slice holds two vectors of 16 bytes.
+        let load = |at: usize| unsafe { _mm_loadu_si128(weights[at..][..BLOCK].as_ptr().cast()) };
+        [_mm256_cvtepi8_epi16(load(0)), _mm256_cvtepi8_epi16(load(BLOCK))]
+    }
+
+    /// One block of 16 channels of any kernel.
+    #[target_feature(enable = "avx2")]
+    fn depthwise_any(&self, shape: &ConvShape, taps: &Taps<'_>, first: usize, out: &mut [i8]) {
+        let pairs = shape.kernel[0].div_ceil(2);
+        let len = (shape.channels - first).min(BLOCK);
+        for pixel in 0..taps.count {
+            let mut sums = self.biases(first);
+            for column in 0..shape.kernel[1] {
+                let at = pixel * taps.step + column * shape.channels + first;
+                for pair in 0..pairs {
+                    let rows = &taps.rows[2 * pair..(2 * pair + 2).min(taps.rows.len())];
+                    let x = interleaved(rows, at, len);
+                    let w = self.group(first, shape.kernel[1] * pairs, column * pairs + pair);
+                    accumulate(&mut sums, &x, &w);
+                }
+            }
+            self.finish(sums, first, &mut out[pixel * shape.channels + first..][..len]);
+        }
+    }
+
+    /// One block of 16 channels of a 3x3 kernel with stride 1: each input column is read once.
+    #[target_feature(enable = "avx2")]
+    fn depthwise_3x3(&self, channels: usize, taps: &Taps<'_>, first: usize, out: &mut [i8]) {
+        let len = (channels - first).min(BLOCK);
+        let mut w = [[_mm256_setzero_si256(); 2]; 6];
+        for (group, w) in w.iter_mut().enumerate() {
+            *w = self.group(first, 6, group);
+        }
+        let column = |x: usize| {
+            let at = x * channels + first;
+            [interleaved(&taps.rows[..2], at, len), interleaved(&taps.rows[2..3], at, len)]
+        };
+        let (mut left, mut middle) = (column(0), column(1));
+        for pixel in 0..taps.count {
+            let right = column(pixel + 2);
+            let mut sums = self.biases(first);
+            for (index, x) in [&left, &middle, &right].into_iter().enumerate() {
+                accumulate(&mut sums, &x[0], &w[2 * index]);
+                accumulate(&mut sums, &x[1], &w[2 * index + 1]);
+            }
+            self.finish(sums, first, &mut out[pixel * channels + first..][..len]);
+            left = middle;
+            middle = right;
+        }
     }
 }
-pub(crate) fn add(token: Token, spec: &AddSpec, a: &[i8], b: &[i8], out: &mut [i8]) {}
+
+/// Values of a patch, padded so that whole vectors can be widened.
+fn depth(spec: &ConvSpec) -> usize {
+    spec.shape.filter_len().next_multiple_of(BLOCK)
+}
+
+/// Depthwise weights as `[block][kernel column][row pair][lane][row]`.
+fn pack_depthwise(spec: &ConvSpec) -> Vec<i8> {
+    let shape = &spec.shape;
+    let [height, width] = shape.kernel;
+    let mut packed = vec![];
+    for block in gemm::columns(shape.filters, BLOCK, channel).chunks_exact(BLOCK) {
+        for column in 0..width {
+            for pair in (0..height).step_by(2) {
+                for filter in block {
+                    packed.extend((pair..pair + 2).map(|row| match filter {
+                        Some(filter) if row < height => {
+                            spec.weights[(filter * height + row) * width + column]
+                        }
+                        _ => 0,
+                    }));
+                }
+            }
+        }
+    }
+    packed
+}
+
+/// Widens i8 to little-endian i16; a whole number of vectors.
+#[target_feature(enable = "avx2")]
+fn widen(values: &[i8], wide: &mut [i8]) {
+    for (bytes, words) in values.chunks_exact(BLOCK).zip(wide.chunks_exact_mut(2 * BLOCK)) {
+        // SAFETY: `bytes` is 16 long and `words` 32.
+        unsafe {
+            let bytes = _mm_loadu_si128(bytes.as_ptr().cast());
+            _mm256_storeu_si256(words.as_mut_ptr().cast(), _mm256_cvtepi8_epi16(bytes));
+        }
+    }
+}
+
+/// One or two rows of `len <= 16` channels at `at`, as i16, interleaved.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn interleaved(rows: &[&[i8]], at: usize, len: usize) -> [__m256i; 2] {
+    let mut r = [_mm256_setzero_si256(); 2];
+    for (row, r) in rows.iter().zip(&mut r) {
+        *r = _mm256_cvtepi8_epi16(load(&row[at..][..len]));
+    }
+    [_mm256_unpacklo_epi16(r[0], r[1]), _mm256_unpackhi_epi16(r[0], r[1])]
+}
+
+/// Up to 16 values, and zeros behind.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn load(values: &[i8]) -> __m128i {
+    let mut buffer = [0; BLOCK];
+    let whole = match values.first_chunk::<BLOCK>() {
+        Some(whole) => whole,
+        None => {
+            buffer[..values.len()].copy_from_slice(values);
+            &buffer
+        }
+    };
+    // SAFETY: the array is 16 bytes long.
+    unsafe { _mm_loadu_si128(whole.as_ptr().cast()) }
+}
+
+/// Saturates 16 words to bytes, not below `low`, and writes as many as `out` takes, at most 16.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn store(words: __m256i, low: i8, out: &mut [i8]) {
+    let bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
+    let bytes = _mm_max_epi8(bytes, _mm_set1_epi8(low));
+    if let Some(out) = out.first_chunk_mut::<BLOCK>() {
+        // SAFETY: the array is 16 bytes long.
+        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), bytes) };
+    } else {
+        let mut buffer = [0_i8; BLOCK];
+        // SAFETY: the array is 16 bytes long.
+        unsafe { _mm_storeu_si128(buffer.as_mut_ptr().cast(), bytes) };
+        out.copy_from_slice(&buffer[..out.len()]);
+    }
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn accumulate(sums: &mut [__m256i; 2], x: &[__m256i; 2], w: &[__m256i; 2]) {
+    for v in 0..2 {
+        sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(x[v], w[v]));
+    }
+}
+
+/// The residual addition without PReLU.
+pub(crate) fn add(_: Token, spec: &AddSpec, a: &[i8], b: &[i8], out: &mut [i8]) {
+    // SAFETY: the token proves that the CPU has the instructions.
+    unsafe { add_all(spec, a, b, out) }
+}
+
+#[target_feature(enable = "avx2")]
+fn add_all(spec: &AddSpec, a: &[i8], b: &[i8], out: &mut [i8]) {
+    let steps = |bytes: __m128i, input: usize| {
+        let zero_point = _mm256_set1_epi32(i32::from(spec.zero_points[input]));
+        let from_zero = _mm256_sub_epi32(_mm256_cvtepi8_epi32(bytes), zero_point);
+        _mm256_mul_ps(_mm256_cvtepi32_ps(from_zero), _mm256_set1_ps(spec.factors[input]))
+    };
+    let sum = |a: __m128i, b: __m128i| _mm256_cvtps_epi32(_mm256_add_ps(steps(a, 0), steps(b, 1)));
+    let zero_point = _mm256_set1_epi16(i16::from(spec.zero_point));
+    for ((a, b), out) in a.chunks(BLOCK).zip(b.chunks(BLOCK)).zip(out.chunks_mut(BLOCK)) {
+        let (a, b) = (load(a), load(b));
+        let front = sum(a, b);
+        let back = sum(_mm_unpackhi_epi64(a, a), _mm_unpackhi_epi64(b, b));
+        let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(front, back));
+        store(_mm256_adds_epi16(words, zero_point), spec.low, out);
+    }
+}

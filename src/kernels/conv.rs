@@ -13,12 +13,21 @@ use super::{avx2, avx512};
 #[cfg(target_arch = "aarch64")]
 use super::{neon, neon_dot};
 
+/// Tallest kernel of a depthwise convolution; a choice, twice what a 112-pixel network ends in.
+pub const MAX_DEPTHWISE_ROWS: usize = 16;
+
 /// Why a convolution cannot be computed exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ConvError {
     /// The kernel does not fit into the padded input, or a size is zero.
     #[error("the output would be empty")]
     Empty,
+    /// The kernel of a depthwise convolution is too tall.
+    #[error("a depthwise kernel of {rows} rows (at most {MAX_DEPTHWISE_ROWS})")]
+    TooTall {
+        /// Its rows.
+        rows: usize,
+    },
     /// Weights, biases or scales do not belong to the shape.
     #[error("{what}: {len} values instead of {needed}")]
     Length {
@@ -69,6 +78,9 @@ impl ConvSpec {
         if shape.output_len() == 0 || (shape.depthwise && shape.filters != shape.channels) {
             return Err(ConvError::Empty);
         }
+        if shape.depthwise && shape.kernel[0] > MAX_DEPTHWISE_ROWS {
+            return Err(ConvError::TooTall { rows: shape.kernel[0] });
+        }
         let expect = |what, len, needed| {
             if len == needed { Ok(()) } else { Err(ConvError::Length { what, len, needed }) }
         };
@@ -95,13 +107,6 @@ impl ConvSpec {
     /// The weights of each filter.
     pub fn filters(&self) -> impl Iterator<Item = &[i8]> {
         self.weights.chunks_exact(self.shape.filter_len().max(1))
-    }
-
-    /// Bias of `filter` when the input's zero point is taken into it and inputs count from zero.
-    pub(crate) fn folded_bias(&self, filter: usize) -> i32 {
-        let weights = &self.weights[filter * self.shape.filter_len()..][..self.shape.filter_len()];
-        let total: i32 = weights.iter().map(|&w| i32::from(w)).sum();
-        self.bias[filter] - i32::from(self.input_zero_point) * total
     }
 }
 
@@ -157,13 +162,13 @@ impl Conv {
         match &self.packed {
             Packed::Scalar => 0,
             #[cfg(target_arch = "x86_64")]
-            Packed::Avx2(_, packed) => packed.scratch_len(&self.spec.shape),
+            Packed::Avx2(_, packed) => packed.scratch_len(&self.spec),
             #[cfg(target_arch = "x86_64")]
-            Packed::Avx512(_, packed) => packed.scratch_len(&self.spec.shape),
+            Packed::Avx512(_, packed) => packed.scratch_len(&self.spec),
             #[cfg(target_arch = "aarch64")]
-            Packed::Neon(_, packed) => packed.scratch_len(&self.spec.shape),
+            Packed::Neon(_, packed) => packed.scratch_len(&self.spec),
             #[cfg(target_arch = "aarch64")]
-            Packed::NeonDot(_, packed) => packed.scratch_len(&self.spec.shape),
+            Packed::NeonDot(_, packed) => packed.scratch_len(&self.spec),
         }
     }
 
@@ -180,13 +185,13 @@ impl Conv {
         match &self.packed {
             Packed::Scalar => scalar::conv_rows(&self.spec, input, rows, out),
             #[cfg(target_arch = "x86_64")]
-            Packed::Avx2(token, packed) => packed.run(*token, &self.spec, input, rows, scratch, out),
+            Packed::Avx2(token, packed) => packed.run(*token, &self.spec, input, rows, (scratch, out)),
             #[cfg(target_arch = "x86_64")]
-            Packed::Avx512(token, packed) => packed.run(*token, &self.spec, input, rows, scratch, out),
+            Packed::Avx512(token, packed) => packed.run(*token, &self.spec, input, rows, (scratch, out)),
             #[cfg(target_arch = "aarch64")]
-            Packed::Neon(token, packed) => packed.run(*token, &self.spec, input, rows, scratch, out),
+            Packed::Neon(token, packed) => packed.run(*token, &self.spec, input, rows, (scratch, out)),
             #[cfg(target_arch = "aarch64")]
-            Packed::NeonDot(token, packed) => packed.run(*token, &self.spec, input, rows, scratch, out),
+            Packed::NeonDot(token, packed) => packed.run(*token, &self.spec, input, rows, (scratch, out)),
         }
     }
 }

@@ -10,7 +10,9 @@
 pub mod add;
 pub mod colour;
 pub mod conv;
+mod depthwise;
 pub mod distance;
+mod gemm;
 pub mod isa;
 pub mod picture;
 pub mod requant;
@@ -26,3 +28,6 @@ pub mod avx512;
 pub mod neon;
 #[cfg(target_arch = "aarch64")]
 pub mod neon_dot;
+
+#[cfg(test)]
+mod check;

@@ -2,7 +2,6 @@
 #![allow(missing_docs, dead_code, unused_variables)]
 use super::add::AddSpec;
 use super::conv::ConvSpec;
-use super::shape::ConvShape;
 use std::ops::Range;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +17,7 @@ impl Packed {
     pub fn new(spec: &ConvSpec) -> Self {
         Self
     }
-    pub fn scratch_len(&self, shape: &ConvShape) -> usize {
+    pub fn scratch_len(&self, spec: &ConvSpec) -> usize {
         0
     }
     pub fn run(
@@ -27,8 +26,7 @@ impl Packed {
         spec: &ConvSpec,
         input: &[i8],
         rows: Range<usize>,
-        scratch: &mut [i8],
-        out: &mut [i8],
+        (scratch, out): (&mut [i8], &mut [i8]),
     ) {
     }
 }

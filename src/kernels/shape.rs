@@ -70,7 +70,7 @@ impl ConvShape {
     pub(crate) fn taps(&self, axis: usize, at: usize) -> (Range<usize>, usize) {
         let start = at * self.stride[axis];
         let skipped = self.pad_before[axis].saturating_sub(start).min(self.kernel[axis]);
-        let first = (start + skipped).saturating_sub(self.pad_before[axis]);
+        let first = (start + skipped).saturating_sub(self.pad_before[axis]).min(self.input[axis]);
         let end = (self.input[axis] + self.pad_before[axis]).saturating_sub(start).min(self.kernel[axis]);
         (skipped..end.max(skipped), first)
     }
