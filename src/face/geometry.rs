@@ -112,15 +112,27 @@ impl Bounds {
     /// Area of the overlap over the area of the union, `0.0..=1.0`; 0 for empty boxes.
     #[must_use]
     pub fn overlap(&self, other: &Self) -> f32 {
-        let shared = Self {
+        let shared = self.shared(other);
+        let union = self.area() + other.area() - shared;
+        if union > 0.0 { shared / union } else { 0.0 }
+    }
+
+    /// Area of the overlap over the area of the smaller box, `0.0..=1.0`; 0 for empty boxes.
+    #[must_use]
+    pub fn within(&self, other: &Self) -> f32 {
+        let smaller = self.area().min(other.area());
+        if smaller > 0.0 { self.shared(other) / smaller } else { 0.0 }
+    }
+
+    /// Area of the overlap.
+    fn shared(&self, other: &Self) -> f32 {
+        Self {
             left: self.left.max(other.left),
             top: self.top.max(other.top),
             right: self.right.min(other.right),
             bottom: self.bottom.min(other.bottom),
         }
-        .area();
-        let union = self.area() + other.area() - shared;
-        if union > 0.0 { shared / union } else { 0.0 }
+        .area()
     }
 
     /// Left, top, right, bottom, as drawing code likes them.

@@ -5,9 +5,10 @@ use super::decode::sigmoid;
 use super::geometry::Bounds;
 use super::image::RgbImage;
 use super::network::{Network, NetworkError, output_of};
+use serde::Deserialize;
 
 /// How a liveness network is fed and read; all from its manifest.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 pub struct LivenessSettings {
     /// Side of the square crop over the longer side of the face's box.
     pub crop_factor: f32,

@@ -19,6 +19,7 @@ pub mod embed;
 pub mod geometry;
 pub mod image;
 pub mod liveness;
+pub mod models;
 pub mod network;
 pub mod nms;
 pub mod pose;

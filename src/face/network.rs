@@ -1,7 +1,8 @@
 //! What this room asks of a compiled network: u8 pixels in, int8 tensors out.
 //!
-//! The real one is in `inference`; tests stand in with tables.
+//! The real one is in [`inference`](crate::inference); tests stand in with tables.
 
+use crate::inference;
 use thiserror::Error;
 
 /// Why a network gave no answer.
@@ -74,6 +75,30 @@ pub trait Network: Send {
 
     /// Output `index` of the last run, in the order of the model file; `None` behind the last.
     fn output(&self, index: usize) -> Option<Output<'_>>;
+}
+
+impl Network for inference::Network {
+    fn input_size(&self) -> (usize, usize) {
+        let [height, width, _] = self.input_shape();
+        (height, width)
+    }
+
+    fn run(&mut self, pixels: &[u8]) -> Result<(), NetworkError> {
+        inference::Network::run(self, pixels).map_err(|error| NetworkError::Run { reason: error.to_string() })
+    }
+
+    fn output(&self, index: usize) -> Option<Output<'_>> {
+        let meaning = self.outputs().get(index)?;
+        let [rows, columns, channels] = meaning.shape;
+        Some(Output {
+            values: inference::Network::output(self, index),
+            rows,
+            columns,
+            channels,
+            scale: meaning.scale,
+            zero_point: meaning.zero_point,
+        })
+    }
 }
 
 /// Output `index`, which must have `shape` (rows, columns, channels).

@@ -10,6 +10,9 @@ pub const MAX_CANDIDATES: usize = 128;
 /// Faces that are found in one picture, the most certain first. A choice: a doorway holds fewer.
 pub const MAX_FACES: usize = 16;
 
+/// Greatest share of a face's box that another's may cover. A choice: a chin is no face of its own.
+const MOST_WITHIN: f32 = 0.7;
+
 /// A face that the detector found.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Detection {
@@ -65,7 +68,7 @@ impl Candidates {
     }
 
     /// The most certain candidates, of which no two overlap by more than `overlap` (intersection over
-    /// union), in order of their score.
+    /// union), in order of their score. One that lies within another by [`MOST_WITHIN`] is a part of it.
     ///
     /// Where `blend` is given, box and landmarks are the mean of all candidates that overlap the most certain
     /// one by at least that much, weighted by their scores: steadier over frames than any one of them.
@@ -80,7 +83,11 @@ impl Candidates {
         });
         let mut faces: Vec<Detection, MAX_FACES> = Vec::new();
         for candidate in &self.kept {
-            let is_new = faces.iter().all(|face| face.bounds.overlap(&candidate.bounds) <= overlap);
+            let is_apart = |face: &Detection| {
+                face.bounds.overlap(&candidate.bounds) <= overlap
+                    && face.bounds.within(&candidate.bounds) <= MOST_WITHIN
+            };
+            let is_new = faces.iter().all(is_apart);
             if is_new && faces.push(*candidate).is_err() {
                 break;
             }
