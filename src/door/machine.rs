@@ -422,8 +422,8 @@ impl Door {
         let Some(since) = self.button_since.take() else { return };
         let long = now.saturating_sub(since) >= self.policy.long_press;
         match &self.mode {
-            Mode::Idle | Mode::Settling { .. } if long => self.begin_deletion(now),
-            Mode::Idle | Mode::Settling { .. } => {
+            Mode::Idle | Mode::Settling { .. } | Mode::Unlocked { .. } if long => self.begin_deletion(now),
+            Mode::Idle | Mode::Settling { .. } | Mode::Unlocked { .. } => {
                 self.begin_enrolment(EnrolStage::begin(self.people), now, actions);
             }
             Mode::Enrolling { .. } => {
@@ -435,7 +435,6 @@ impl Door {
                 self.settle(Signal::Done, now);
             }
             Mode::Deleting { .. } => self.settle(Signal::Failed(EnrolFailure::Cancelled), now),
-            Mode::Unlocked { .. } => {}
         }
     }
 

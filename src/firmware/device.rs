@@ -82,6 +82,7 @@ pub struct Device<F: NorFlash, P: Panel> {
     last: Option<Judgement>,
     shown: Signal,
     notes: Notes,
+    next_name: Option<String>,
 }
 
 impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
@@ -99,8 +100,17 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         let kept = read_lockout(&mut gallery)?;
         let door = Door::new(policy, kept, now);
         let (pending, notes) = (heapless::Vec::new(), Vec::with_capacity(16));
-        let mut device =
-            Self { pipeline, gallery, door, panel, pending, last: None, shown: Signal::Rest, notes };
+        let mut device = Self {
+            pipeline,
+            gallery,
+            door,
+            panel,
+            pending,
+            last: None,
+            shown: Signal::Rest,
+            notes,
+            next_name: None,
+        };
         device.tell_gallery(now);
         Ok(device)
     }
@@ -110,7 +120,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
     /// # Errors
     /// When a network fails: the models are unfit.
     pub fn see(&mut self, frame: &Frame<'_>, now: Duration) -> Result<(), FrameError> {
-        let enrolling = matches!(self.door.mode(), Mode::Enrolling { .. });
+        let enrolling = self.is_enrolling();
         let pending = enrolling.then_some(self.pending.as_slice());
         match self.pipeline.judge(frame, &self.gallery, pending) {
             Ok(judgement) => {
@@ -144,6 +154,17 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
             self.panel.show(signal.pattern(), now);
             self.notes.push(Note::Shows(signal));
         }
+    }
+
+    /// The name of whoever is enrolled next; without it people are called by their order.
+    pub fn name_next(&mut self, name: &str) {
+        self.next_name = Some(name.to_owned());
+    }
+
+    /// Whether an enrolment is under way.
+    #[must_use]
+    pub fn is_enrolling(&self) -> bool {
+        matches!(self.door.mode(), Mode::Enrolling { .. })
     }
 
     /// What is worth telling since the last call.
@@ -220,7 +241,9 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
 
     fn enrol(&mut self, now: Duration) {
         let first = self.gallery.people().is_empty();
-        let (name, role) = if first { ("owner".to_owned(), Role::Administrator) } else { self.next_name() };
+        let (default, role) =
+            if first { ("owner".to_owned(), Role::Administrator) } else { self.next_resident() };
+        let name = self.next_name.take().unwrap_or(default);
         match self.gallery.enrol(&name, role, &self.pending) {
             Ok(person) => self.notes.push(Note::Enrolled { person, name }),
             Err(error) => {
@@ -233,7 +256,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         self.tell_gallery(now);
     }
 
-    fn next_name(&self) -> (String, Role) {
+    fn next_resident(&self) -> (String, Role) {
         let highest = self.gallery.people().iter().map(|person| person.id).max().unwrap_or(0);
         (format!("resident {}", highest + 1), Role::Resident)
     }
