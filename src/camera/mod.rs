@@ -3,7 +3,10 @@
 //! It does not know what is in a picture, and decodes no more than it must: pictures, JPEG streams and
 //! YUV4MPEG2 files are replayed by [`replay`]; a Linux camera is in `v4l` (feature `device`).
 
+mod jpeg;
 pub mod replay;
+mod stream;
+mod y4m;
 
 use std::path::PathBuf;
 use std::time::Duration;

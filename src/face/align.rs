@@ -215,11 +215,11 @@ mod tests {
     #[test]
     fn an_aligned_crop_shows_the_template_s_place_whatever_the_face_s_size_and_tilt() {
         for (scale, degrees) in [(1.0, 0.0), (0.6, 20.0), (3.0, -40.0), (5.0, 170.0)] {
-            let (map, landmarks) = turned(scale, degrees, Point::new(400.0, 400.0));
-            let mut picture = RgbImage::new(800, 800).unwrap();
+            let (map, landmarks) = turned(scale, degrees, Point::new(600.0, 600.0));
+            let mut picture = RgbImage::new(1200, 1200).unwrap();
             let radius = 3.0 * scale;
             for (i, pixel) in picture.pixels_mut().chunks_exact_mut(3).enumerate() {
-                let place = Point::new((i % 800) as f32, (i / 800) as f32);
+                let place = Point::new((i % 1200) as f32, (i / 1200) as f32);
                 let near = landmarks.0.iter().any(|p| p.distance(place) <= radius);
                 pixel.fill(if near { 250 } else { 20 });
             }

@@ -4,7 +4,7 @@
 //! drawn from the level at which it shrinks by less than two.
 
 use super::align::Similarity;
-use super::geometry::Bounds;
+use super::geometry::{Bounds, Point};
 use super::image::{RgbImage, RgbView};
 use crate::kernels::picture::RgbMut;
 use crate::kernels::resample::{halve, resize_bilinear, warp_similarity};
@@ -83,6 +83,21 @@ impl<'a> Layers<'a> {
         let rows =
             [map.a * size, -map.b * size, shifted(map.dx), map.b * size, map.a * size, shifted(map.dy)];
         warp_similarity(&view, &rows, target);
+    }
+
+    /// As [`Layers::draw`], but `padding` outside of the picture.
+    pub fn draw_padded(&self, map: &Similarity, padding: u8, target: &mut RgbMut<'_>) {
+        self.draw(map, target);
+        let (width, height) = (self.picture.width() as f32, self.picture.height() as f32);
+        for y in 0..target.height() {
+            for (x, pixel) in target.row_mut(y).chunks_exact_mut(3).enumerate() {
+                let place = map.apply(Point::new(x as f32, y as f32));
+                let inside = (0.0..width).contains(&place.x) && (0.0..height).contains(&place.y);
+                if !inside {
+                    pixel.fill(padding);
+                }
+            }
+        }
     }
 
     /// Draws the part `window` of the picture into `target`; both should have the same proportions, the

@@ -94,7 +94,7 @@ mod tests {
         };
         let mut candidates = Candidates::default();
         decode(&level, 0.5, &mut candidates);
-        let found = candidates.suppress(0.4, None);
+        let found = candidates.suppress(0.4, 2.0);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].bounds.edges(), [-4.0, -4.0, 28.0, 44.0]);
         assert_eq!(found[0].landmarks.left_eye(), Point::new(0.0, 10.0));

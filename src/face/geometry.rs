@@ -64,6 +64,12 @@ impl Landmarks {
         self.left_eye().distance(self.right_eye())
     }
 
+    /// The same face in the picture's mirror image, which is `width` pixels wide.
+    #[must_use]
+    pub fn mirrored(&self, width: f32) -> Self {
+        Self([1, 0, 2, 4, 3].map(|i: usize| Point::new(width - self.0[i].x, self.0[i].y)))
+    }
+
     /// Whether every coordinate is a number.
     #[must_use]
     pub fn is_finite(&self) -> bool {

@@ -71,6 +71,14 @@ impl RgbImage {
         &mut self.pixels
     }
 
+    /// Swaps left and right.
+    pub(crate) fn mirror(&mut self) {
+        for row in self.pixels.chunks_exact_mut(3 * self.width) {
+            let (pixels, _) = row.as_chunks_mut::<3>();
+            pixels.reverse();
+        }
+    }
+
     /// The picture to read.
     #[must_use]
     pub fn view(&self) -> RgbView<'_> {
@@ -104,6 +112,14 @@ mod tests {
         picture.reshape(4, 8).unwrap();
         assert_eq!(picture.pixels().as_ptr(), buffer);
         assert_eq!((picture.view().width(), picture.view().height()), (4, 8));
+    }
+
+    #[test]
+    fn mirroring_swaps_the_pixels_of_every_row() {
+        let mut picture = RgbImage::from_pixels((0..18).collect(), 3, 2).unwrap();
+        picture.mirror();
+        assert_eq!(picture.pixels()[..9], [6, 7, 8, 3, 4, 5, 0, 1, 2]);
+        assert_eq!(picture.pixels()[9..12], [15, 16, 17]);
     }
 
     #[test]

@@ -70,12 +70,12 @@ impl Candidates {
     /// The most certain candidates, of which no two overlap by more than `overlap` (intersection over
     /// union), in order of their score. One that lies within another by [`MOST_WITHIN`] is a part of it.
     ///
-    /// Where `blend` is given, box and landmarks are the mean of all candidates that overlap the most certain
-    /// one by at least that much, weighted by their scores: steadier over frames than any one of them.
+    /// Box and landmarks are then the mean of all candidates that overlap the most certain one by at least
+    /// `blend`, weighted by their scores: steadier over frames than any one of them.
     ///
     /// # Source
     /// Bazarevsky et al.: BlazeFace (2019), section 3.5, for the blending.
-    pub fn suppress(&mut self, overlap: f32, blend: Option<f32>) -> Vec<Detection, MAX_FACES> {
+    pub fn suppress(&mut self, overlap: f32, blend: f32) -> Vec<Detection, MAX_FACES> {
         self.kept.sort_unstable_by(|a, b| {
             let place = |d: &Detection| (d.bounds.top, d.bounds.left);
             let (above, beside) = (place(a).0.total_cmp(&place(b).0), place(a).1.total_cmp(&place(b).1));
@@ -92,10 +92,8 @@ impl Candidates {
                 break;
             }
         }
-        if let Some(least) = blend {
-            for face in &mut faces {
-                *face = self.blended(face, least);
-            }
+        for face in &mut faces {
+            *face = self.blended(face, blend);
         }
         faces
     }
@@ -151,7 +149,7 @@ mod tests {
     fn suppressed(all: &[Detection]) -> Vec<Detection, MAX_FACES> {
         let mut candidates = Candidates::default();
         all.iter().for_each(|d| candidates.push(*d));
-        candidates.suppress(0.4, None)
+        candidates.suppress(0.4, 2.0)
     }
 
     #[test]
@@ -166,7 +164,7 @@ mod tests {
         let mut candidates = Candidates::default();
         candidates.push(face(0.0, 0.0, 10.0, 0.8));
         candidates.push(face(1.0, 0.0, 10.0, 0.4));
-        let found = candidates.suppress(0.4, Some(0.5));
+        let found = candidates.suppress(0.4, 0.5);
         assert_eq!((found.len(), found[0].score), (1, 0.8));
         assert!((found[0].bounds.left - 1.0 / 3.0).abs() < 1e-5);
         assert!((found[0].landmarks.nose().x - (5.0 + 1.0 / 3.0)).abs() < 1e-5);
@@ -180,7 +178,7 @@ mod tests {
         }
         candidates.push(face(0.0, 500.0, 10.0, 0.9));
         candidates.push(face(0.0, 700.0, 10.0, 0.1));
-        let found = candidates.suppress(0.4, None);
+        let found = candidates.suppress(0.4, 2.0);
         assert_eq!((candidates.len(), found.len()), (MAX_CANDIDATES, MAX_FACES));
         assert_eq!(found[0].score, 0.9);
         assert!(candidates.kept.iter().all(|c| c.score > 0.5));
