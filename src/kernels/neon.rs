@@ -224,12 +224,7 @@ pub(super) fn bias(columns: &Columns, first: usize) -> int32x4_t {
 #[target_feature(enable = "neon")]
 #[inline]
 fn biases(columns: &Columns, first: usize) -> [int32x4_t; 4] {
-    [
-        bias(columns, first),
-        bias(columns, first + 4),
-        bias(columns, first + 8),
-        bias(columns, first + 12),
-    ]
+    [bias(columns, first), bias(columns, first + 4), bias(columns, first + 8), bias(columns, first + 12)]
 }
 
 /// Scaled, rounded and saturated sums of the four lanes from `first`, without zero point.
@@ -315,14 +310,12 @@ pub(crate) fn add(_: Token, spec: &AddSpec, a: &[i8], b: &[i8], out: &mut [i8]) 
 fn add_all(spec: &AddSpec, a: &[i8], b: &[i8], out: &mut [i8]) {
     let zero_point = vdupq_n_s16(i16::from(spec.zero_point));
     let eight = |a: int8x8_t, b: int8x8_t| {
-        let from_zero =
-            |x: int8x8_t, input: usize| vsubl_s8(x, vdup_n_s8(spec.zero_points[input]));
+        let from_zero = |x: int8x8_t, input: usize| vsubl_s8(x, vdup_n_s8(spec.zero_points[input]));
         let steps = |words: int16x4_t, input: usize| {
             vmulq_f32(vcvtq_f32_s32(vmovl_s16(words)), vdupq_n_f32(spec.factors[input]))
         };
-        let four = |a: int16x4_t, b: int16x4_t| {
-            vqmovn_s32(vcvtnq_s32_f32(vaddq_f32(steps(a, 0), steps(b, 1))))
-        };
+        let four =
+            |a: int16x4_t, b: int16x4_t| vqmovn_s32(vcvtnq_s32_f32(vaddq_f32(steps(a, 0), steps(b, 1))));
         let (a, b) = (from_zero(a, 0), from_zero(b, 1));
         let front = four(vget_low_s16(a), vget_low_s16(b));
         let back = four(vget_high_s16(a), vget_high_s16(b));
