@@ -23,6 +23,7 @@ use super::layer;
 use super::onnx::damaged;
 use super::operator::Fused;
 use super::pattern::Pattern;
+use super::plan::MAX_ARENA_BYTES;
 
 /// What an i8 tensor means: `(q - zero_point) * scale`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -321,8 +322,14 @@ impl Fuser<'_> {
     }
 
     fn wire(&mut self, name: &str, op: Fused, inputs: &[OutletId]) -> Result<OutletId, LoadError> {
-        let wired = self.model.wire_node(name, op, inputs).map_err(damaged)?;
-        Ok(wired[0])
+        let wired = self.model.wire_node(name, op, inputs).map_err(damaged)?[0];
+        let shape = &self.model.outlet_fact(wired).map_err(damaged)?.shape;
+        let sizes = shape.as_concrete().unwrap_or_default();
+        let needed = sizes.iter().fold(1, |bytes: usize, &size| bytes.saturating_mul(size));
+        if needed > MAX_ARENA_BYTES {
+            return Err(LoadError::Memory { needed, max: MAX_ARENA_BYTES });
+        }
+        Ok(wired)
     }
 
     fn finish(mut self) -> Result<FusedGraph, LoadError> {

@@ -13,6 +13,9 @@ use super::{avx2, avx512};
 #[cfg(target_arch = "aarch64")]
 use super::{neon, neon_dot};
 
+/// Largest height, width, channel count, stride or padding; a choice that keeps all products in range.
+pub const MAX_SIDE: usize = 1 << 14;
+
 /// Tallest kernel of a depthwise convolution; a choice, twice what a 112-pixel network ends in.
 pub const MAX_DEPTHWISE_ROWS: usize = 16;
 
@@ -22,6 +25,12 @@ pub enum ConvError {
     /// The kernel does not fit into the padded input, or a size is zero.
     #[error("the output would be empty")]
     Empty,
+    /// A size is beyond what any picture network has.
+    #[error("a size of {size} (at most {MAX_SIDE})")]
+    TooLarge {
+        /// The size.
+        size: usize,
+    },
     /// The kernel of a depthwise convolution is too tall.
     #[error("a depthwise kernel of {rows} rows (at most {MAX_DEPTHWISE_ROWS})")]
     TooTall {
@@ -75,6 +84,9 @@ impl ConvSpec {
     /// The first thing found wrong.
     pub fn check(&self) -> Result<(), ConvError> {
         let shape = &self.shape;
+        if let Some(size) = shape.sizes().find(|&size| size > MAX_SIDE) {
+            return Err(ConvError::TooLarge { size });
+        }
         if shape.output_len() == 0 || (shape.depthwise && shape.filters != shape.channels) {
             return Err(ConvError::Empty);
         }

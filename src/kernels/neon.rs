@@ -1,33 +1,330 @@
-//! To be filled.
-#![allow(missing_docs, dead_code, unused_variables)]
-use super::add::AddSpec;
-use super::conv::ConvSpec;
+//! AArch64 without dot product (Cortex-A53, A72): SMULL, SMLAL and SADALP.
+//!
+//! Two products of -128..=127 by -127..=127 fit into 16 bits, so each pair is summed there and then
+//! added to 32-bit sums.
+
+use std::arch::aarch64::*;
 use std::ops::Range;
 
+use super::add::AddSpec;
+use super::conv::ConvSpec;
+use super::depthwise::{self, Taps};
+use super::gemm::{self, Columns, Patches};
+use super::shape::ConvShape;
+
+/// Proof that this CPU has NEON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token(());
+
 impl Token {
+    /// Asks the CPU.
     pub fn new() -> Option<Self> {
-        None
+        std::arch::is_aarch64_feature_detected!("neon").then_some(Self(()))
     }
 }
+
+/// Channels of a depthwise block.
+const BLOCK: usize = 16;
+
+/// Pixels and channels of a tile: 16 of the 32 registers are sums.
+const TILE: usize = 4;
+
+/// A convolution's weights for these kernels.
 #[derive(Debug, Clone)]
-pub(crate) struct Packed;
+pub(crate) struct Packed {
+    weights: Vec<i8>,
+    columns: Columns,
+}
+
 impl Packed {
-    pub fn new(spec: &ConvSpec) -> Self {
-        Self
+    pub(crate) fn new(spec: &ConvSpec) -> Self {
+        let columns = gemm::columns(spec.shape.filters, BLOCK, |lane| lane);
+        let weights = if spec.shape.depthwise {
+            pack_depthwise(spec, &columns)
+        } else {
+            gemm::pack(spec, &columns, (TILE, 16), depth(spec))
+        };
+        Self { weights, columns: Columns::new(spec, &columns, 0) }
     }
-    pub fn scratch_len(&self, spec: &ConvSpec) -> usize {
-        0
+
+    pub(crate) fn scratch_len(&self, spec: &ConvSpec) -> usize {
+        if spec.shape.depthwise { depthwise::scratch_len(spec) } else { gemm::scratch_len(spec, depth(spec)) }
     }
-    pub fn run(
+
+    pub(crate) fn run(
         &self,
-        token: Token,
+        _: Token,
         spec: &ConvSpec,
         input: &[i8],
         rows: Range<usize>,
         (scratch, out): (&mut [i8], &mut [i8]),
     ) {
+        if spec.shape.depthwise {
+            depthwise::for_rows(spec, input, rows, (scratch, out), |taps, out| {
+                // SAFETY: the token proves that the CPU has the instructions.
+                unsafe { self.depthwise(&spec.shape, &taps, out) }
+            });
+        } else {
+            gemm::for_patches(spec, input, rows, depth(spec), (scratch, out), |patches, out| {
+                // SAFETY: the token proves that the CPU has the instructions.
+                unsafe { self.gemm(&patches, spec.shape.filters, out) }
+            });
+        }
+    }
+
+    #[target_feature(enable = "neon")]
+    fn gemm(&self, patches: &Patches<'_>, filters: usize, out: &mut [i8]) {
+        for first in (0..filters).step_by(TILE) {
+            for pixel in (0..patches.count).step_by(TILE) {
+                let place = (filters, first, pixel);
+                match patches.count - pixel {
+                    1 => self.tile::<1>(patches, place, out),
+                    2 => self.tile::<2>(patches, place, out),
+                    3 => self.tile::<3>(patches, place, out),
+                    _ => self.tile::<TILE>(patches, place, out),
+                }
+            }
+        }
+    }
+
+    /// `M` pixels from `pixel`, and four channels from `first`.
+    #[target_feature(enable = "neon")]
+    fn tile<const M: usize>(
+        &self,
+        patches: &Patches<'_>,
+        (filters, first, pixel): (usize, usize, usize),
+        out: &mut [i8],
+    ) {
+        let depth = patches.step;
+        let values = &patches.values[pixel * depth..][..M * depth];
+        let weights = &self.weights[first * depth..][..TILE * depth];
+        let mut sums = [[vdupq_n_s32(0); TILE]; M];
+        for at in (0..depth).step_by(16) {
+            let mut x = [vdupq_n_s8(0); M];
+            for (m, x) in x.iter_mut().enumerate() {
+                // SAFETY: `values` holds M rows of depth bytes, and at + 16 <= depth.
+                *x = unsafe { vld1q_s8(values.as_ptr().add(m * depth + at)) };
+            }
+            for n in 0..TILE {
+                // SAFETY: `weights` holds depth / 16 groups of four vectors.
+                let w = unsafe { vld1q_s8(weights.as_ptr().add(at * TILE + n * 16)) };
+                for m in 0..M {
+                    let front = vmull_s8(vget_low_s8(x[m]), vget_low_s8(w));
+                    sums[m][n] = vpadalq_s16(sums[m][n], vmlal_high_s8(front, x[m], w));
+                }
+            }
+        }
+        for (m, row) in sums.iter().enumerate() {
+            let sum = vpaddq_s32(vpaddq_s32(row[0], row[1]), vpaddq_s32(row[2], row[3]));
+            let at = (pixel + m) * filters;
+            let out = &mut out[at + first..at + filters.min(first + TILE)];
+            finish_four(&self.columns, vaddq_s32(sum, bias(&self.columns, first)), first, out);
+        }
+    }
+
+    #[target_feature(enable = "neon")]
+    fn depthwise(&self, shape: &ConvShape, taps: &Taps<'_>, out: &mut [i8]) {
+        for first in (0..shape.channels).step_by(BLOCK) {
+            if shape.kernel == [3, 3] {
+                self.depthwise_block::<9>(shape, taps, first, out);
+            } else {
+                self.depthwise_any(shape, taps, first, out);
+            }
+        }
+    }
+
+    /// One block of 16 channels of a kernel of `N` taps, whose weights stay in registers.
+    #[target_feature(enable = "neon")]
+    fn depthwise_block<const N: usize>(
+        &self,
+        shape: &ConvShape,
+        taps: &Taps<'_>,
+        first: usize,
+        out: &mut [i8],
+    ) {
+        let len = (shape.channels - first).min(BLOCK);
+        let width = shape.kernel[1];
+        let mut w = [vdupq_n_s8(0); N];
+        for (tap, w) in w.iter_mut().enumerate() {
+            *w = load(&self.weights[first * N + tap * BLOCK..][..BLOCK]);
+        }
+        for pixel in 0..taps.count {
+            let at = pixel * taps.step + first;
+            let x = |tap: usize| load(&taps.rows[tap / width][at + tap % width * shape.channels..][..len]);
+            let mut sums = biases(&self.columns, first);
+            for tap in (0..N - 1).step_by(2) {
+                accumulate(&mut sums, [x(tap), x(tap + 1)], [w[tap], w[tap + 1]]);
+            }
+            if N % 2 == 1 {
+                accumulate(&mut sums, [x(N - 1), vdupq_n_s8(0)], [w[N - 1], vdupq_n_s8(0)]);
+            }
+            finish_block(&self.columns, sums, first, &mut out[pixel * shape.channels + first..][..len]);
+        }
+    }
+
+    /// One block of 16 channels of any kernel.
+    #[target_feature(enable = "neon")]
+    fn depthwise_any(&self, shape: &ConvShape, taps: &Taps<'_>, first: usize, out: &mut [i8]) {
+        let len = (shape.channels - first).min(BLOCK);
+        let [height, width] = shape.kernel;
+        let weights = &self.weights[first * height * width..][..BLOCK * height * width];
+        for pixel in 0..taps.count {
+            let mut sums = biases(&self.columns, first);
+            for (row, weights) in taps.rows.iter().zip(weights.chunks_exact(BLOCK * width)) {
+                for (column, w) in weights.chunks_exact(BLOCK).enumerate() {
+                    let at = pixel * taps.step + column * shape.channels + first;
+                    let x = load(&row[at..][..len]);
+                    accumulate(&mut sums, [x, vdupq_n_s8(0)], [load(w), vdupq_n_s8(0)]);
+                }
+            }
+            finish_block(&self.columns, sums, first, &mut out[pixel * shape.channels + first..][..len]);
+        }
     }
 }
-pub(crate) fn add(token: Token, spec: &AddSpec, a: &[i8], b: &[i8], out: &mut [i8]) {}
+
+/// Values of a patch, padded to whole vectors.
+fn depth(spec: &ConvSpec) -> usize {
+    spec.shape.filter_len().next_multiple_of(16)
+}
+
+/// Depthwise weights as `[block][tap][lane]`.
+fn pack_depthwise(spec: &ConvSpec, columns: &[Option<usize>]) -> Vec<i8> {
+    let taps = spec.shape.filter_len();
+    let mut packed = vec![];
+    for block in columns.chunks_exact(BLOCK) {
+        for tap in 0..taps {
+            packed.extend(block.iter().map(|filter| filter.map_or(0, |f| spec.weights[f * taps + tap])));
+        }
+    }
+    packed
+}
+
+/// Adds the products of two taps of 16 channels.
+#[target_feature(enable = "neon")]
+#[inline]
+fn accumulate(sums: &mut [int32x4_t; 4], x: [int8x16_t; 2], w: [int8x16_t; 2]) {
+    let low = vget_low_s8;
+    let front = vmlal_s8(vmull_s8(low(x[0]), low(w[0])), low(x[1]), low(w[1]));
+    let back = vmlal_high_s8(vmull_high_s8(x[0], w[0]), x[1], w[1]);
+    sums[0] = vaddw_s16(sums[0], vget_low_s16(front));
+    sums[1] = vaddw_high_s16(sums[1], front);
+    sums[2] = vaddw_s16(sums[2], vget_low_s16(back));
+    sums[3] = vaddw_high_s16(sums[3], back);
+}
+
+/// Four biases from lane `first`.
+#[target_feature(enable = "neon")]
+#[inline]
+pub(super) fn bias(columns: &Columns, first: usize) -> int32x4_t {
+    // SAFETY: the slice is four values long.
+    unsafe { vld1q_s32(columns.bias[first..][..4].as_ptr()) }
+}
+
+/// Sixteen biases from lane `first`.
+#[target_feature(enable = "neon")]
+#[inline]
+fn biases(columns: &Columns, first: usize) -> [int32x4_t; 4] {
+    [bias(columns, first), bias(columns, first + 4), bias(columns, first + 8), bias(columns, first + 12)]
+}
+
+/// Scaled, rounded and saturated sums of the four lanes from `first`, without zero point.
+#[target_feature(enable = "neon")]
+#[inline]
+fn rounded(columns: &Columns, sums: int32x4_t, first: usize) -> int16x4_t {
+    // SAFETY: the slice is four values long.
+    let load = |values: &[f32]| unsafe { vld1q_f32(values[first..][..4].as_ptr()) };
+    let mut factor = load(&columns.scale);
+    if let Some(slope) = &columns.slope {
+        factor = vbslq_f32(vcltzq_s32(sums), load(slope), factor);
+    }
+    vqmovn_s32(vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(sums), factor)))
+}
+
+/// The outputs of eight lanes from `first`.
+#[target_feature(enable = "neon")]
+#[inline]
+pub(super) fn eight(columns: &Columns, sums: [int32x4_t; 2], first: usize) -> int8x8_t {
+    let words = vcombine_s16(rounded(columns, sums[0], first), rounded(columns, sums[1], first + 4));
+    let words = vqaddq_s16(words, vdupq_n_s16(i16::from(columns.zero_point)));
+    vmax_s8(vqmovn_s16(words), vdup_n_s8(columns.low))
+}
+
+/// Writes up to four channels from lane `first`.
+#[target_feature(enable = "neon")]
+#[inline]
+fn finish_four(columns: &Columns, sums: int32x4_t, first: usize, out: &mut [i8]) {
+    let words = rounded(columns, sums, first);
+    let words = vqadd_s16(words, vdup_n_s16(i16::from(columns.zero_point)));
+    let bytes = vmax_s8(vqmovn_s16(vcombine_s16(words, words)), vdup_n_s8(columns.low));
+    let four = vget_lane_u32::<0>(vreinterpret_u32_s8(bytes)).to_le_bytes().map(|byte| byte as i8);
+    out.copy_from_slice(&four[..out.len()]);
+}
+
+/// Writes up to 16 channels from lane `first`.
+#[target_feature(enable = "neon")]
+#[inline]
+fn finish_block(columns: &Columns, sums: [int32x4_t; 4], first: usize, out: &mut [i8]) {
+    let front = eight(columns, [sums[0], sums[1]], first);
+    let back = eight(columns, [sums[2], sums[3]], first + 8);
+    store(vcombine_s8(front, back), out);
+}
+
+/// Up to 16 values, and zeros behind.
+#[target_feature(enable = "neon")]
+#[inline]
+fn load(values: &[i8]) -> int8x16_t {
+    let mut buffer = [0; BLOCK];
+    let whole = match values.first_chunk::<BLOCK>() {
+        Some(whole) => whole,
+        None => {
+            buffer[..values.len()].copy_from_slice(values);
+            &buffer
+        }
+    };
+    // SAFETY: the array is 16 bytes long.
+    unsafe { vld1q_s8(whole.as_ptr()) }
+}
+
+/// Writes as many bytes as `out` takes, at most 16.
+#[target_feature(enable = "neon")]
+#[inline]
+fn store(bytes: int8x16_t, out: &mut [i8]) {
+    if let Some(out) = out.first_chunk_mut::<BLOCK>() {
+        // SAFETY: the array is 16 bytes long.
+        unsafe { vst1q_s8(out.as_mut_ptr(), bytes) };
+    } else {
+        let mut buffer = [0_i8; BLOCK];
+        // SAFETY: the array is 16 bytes long.
+        unsafe { vst1q_s8(buffer.as_mut_ptr(), bytes) };
+        out.copy_from_slice(&buffer[..out.len()]);
+    }
+}
+
+/// The residual addition without PReLU.
+pub(crate) fn add(_: Token, spec: &AddSpec, a: &[i8], b: &[i8], out: &mut [i8]) {
+    // SAFETY: the token proves that the CPU has the instructions.
+    unsafe { add_all(spec, a, b, out) }
+}
+
+#[target_feature(enable = "neon")]
+fn add_all(spec: &AddSpec, a: &[i8], b: &[i8], out: &mut [i8]) {
+    let zero_point = vdupq_n_s16(i16::from(spec.zero_point));
+    let eight = |a: int8x8_t, b: int8x8_t| {
+        let from_zero = |x: int8x8_t, input: usize| vsubl_s8(x, vdup_n_s8(spec.zero_points[input]));
+        let steps = |words: int16x4_t, input: usize| {
+            vmulq_f32(vcvtq_f32_s32(vmovl_s16(words)), vdupq_n_f32(spec.factors[input]))
+        };
+        let four =
+            |a: int16x4_t, b: int16x4_t| vqmovn_s32(vcvtnq_s32_f32(vaddq_f32(steps(a, 0), steps(b, 1))));
+        let (a, b) = (from_zero(a, 0), from_zero(b, 1));
+        let front = four(vget_low_s16(a), vget_low_s16(b));
+        let back = four(vget_high_s16(a), vget_high_s16(b));
+        vqmovn_s16(vqaddq_s16(vcombine_s16(front, back), zero_point))
+    };
+    for ((a, b), out) in a.chunks(BLOCK).zip(b.chunks(BLOCK)).zip(out.chunks_mut(BLOCK)) {
+        let (a, b) = (load(a), load(b));
+        let front = eight(vget_low_s8(a), vget_low_s8(b));
+        let back = eight(vget_high_s8(a), vget_high_s8(b));
+        store(vmaxq_s8(vcombine_s8(front, back), vdupq_n_s8(spec.low)), out);
+    }
+}

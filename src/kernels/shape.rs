@@ -32,6 +32,12 @@ impl ConvShape {
         })
     }
 
+    /// Every size there is.
+    pub(crate) fn sizes(&self) -> impl Iterator<Item = usize> {
+        let pairs = [self.input, self.kernel, self.stride, self.pad_before, self.pad_after];
+        pairs.into_iter().flatten().chain([self.channels, self.filters])
+    }
+
     /// Bytes of the input.
     pub fn input_len(&self) -> usize {
         self.input[0] * self.input[1] * self.channels

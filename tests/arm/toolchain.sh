@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Prints the environment for `cargo ... --target aarch64-unknown-linux-gnu`:  eval "$(tests/arm/toolchain.sh)"
+# A rustup target that is installed is used as it is. Where there is none (and no network but Debian's), Debian's
+# rustc-web with its arm64 standard library is unpacked privately: the system's own packages stay untouched.
+set -euo pipefail
+target=aarch64-unknown-linux-gnu
+cache=${FACELATCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/facelatch}/arm-toolchain
+say() { echo "toolchain: $*" >&2; }
+
+need_linker() {
+  command -v aarch64-linux-gnu-gcc >/dev/null && return
+  say "installing the cross linker"
+  apt-get update -qq >&2
+  DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends \
+    gcc-aarch64-linux-gnu libc6-dev-arm64-cross >&2
+}
+
+# apt for both architectures, with its own state, so that dpkg learns of no foreign architecture.
+write_apt_configuration() {
+  mkdir -p "$cache"/apt/{lists/partial,archives/partial,parts,debs}
+  cp /etc/apt/sources.list.d/debian.sources "$cache/apt/parts/"
+  cat >"$cache/apt/conf" <<EOF
+APT::Architecture "amd64"; APT::Architectures { "amd64"; "arm64"; };
+Dir::Etc::sourcelist "/dev/null"; Dir::Etc::sourceparts "$cache/apt/parts";
+Dir::State "$cache/apt"; Dir::State::lists "$cache/apt/lists"; Dir::State::status "/var/lib/dpkg/status";
+Dir::Cache "$cache/apt"; Dir::Cache::archives "$cache/apt/archives";
+Acquire::Languages "none"; Acquire::Retries "3"; APT::Sandbox::User "root";
+EOF
+}
+
+unpack_debian_rust() {
+  local version series llvm deb
+  write_apt_configuration
+  apt-get -c "$cache/apt/conf" -qq update >&2
+  version=$(apt-cache -c "$cache/apt/conf" policy libstd-rust-web-dev:arm64 | awk '/Candidate:/{print $2}')
+  [ -n "$version" ] && [ "$version" != "(none)" ] || { say "Debian has no libstd-rust-web-dev:arm64"; exit 1; }
+  series=$(cut -d. -f1,2 <<<"$version")
+  llvm=$(apt-cache -c "$cache/apt/conf" depends "libstd-rust-web-$series:amd64=$version" |
+    awk '/Depends: libllvm/{print $2}')
+  say "unpacking rustc-web $version"
+  (cd "$cache/apt/debs" && apt-get -c "$cache/apt/conf" -qq download "rustc-web:amd64=$version" \
+    "libstd-rust-web-$series:amd64=$version" "libstd-rust-web-dev:amd64=$version" \
+    "libstd-rust-web-dev:arm64=$version" "$llvm:amd64" >&2)
+  for deb in "$cache"/apt/debs/*.deb; do dpkg -x "$deb" "$cache/root"; done
+  rm "$cache"/apt/debs/*.deb
+}
+
+write_wrappers() {
+  local program
+  mkdir -p "$cache/bin"
+  for program in rustc rustdoc; do
+    printf '#!/bin/sh\nexport LD_LIBRARY_PATH="%s"\nexec "%s" "$@"\n' \
+      "$cache/root/usr/lib/x86_64-linux-gnu" "$cache/root/usr/bin/$program" >"$cache/bin/$program"
+    chmod +x "$cache/bin/$program"
+  done
+  "$cache/bin/rustc" --version >&2
+}
+
+need_linker
+if ! rustup target list --installed 2>/dev/null | grep -qx $target; then
+  if [ ! -e "$cache/.done" ]; then unpack_debian_rust; write_wrappers; touch "$cache/.done"; fi
+  echo "export RUSTC=$cache/bin/rustc RUSTDOC=$cache/bin/rustdoc"
+fi
+cat <<EOF
+export ARM_TARGET=$target
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+export CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc AR_aarch64_unknown_linux_gnu=aarch64-linux-gnu-ar
+EOF
