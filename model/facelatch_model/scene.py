@@ -17,7 +17,7 @@ import numpy as np
 from . import people
 
 WIDTH, HEIGHT, FPS = 320, 240, 10
-SEED = 20
+SEED = 29
 JPEG_QUALITY = 76
 NEAR = 34.0
 """Distance of the eyes in pixels of somebody who stands at the door."""
