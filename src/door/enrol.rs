@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::evidence::{Evidence, Face, Obstacle, PersonId, Sighting};
+use super::evidence::{Agreement, Evidence, Face, Obstacle, PersonId, Sighting};
 
 /// How an enrolment runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,15 +120,15 @@ impl EnrolStage {
         }
     }
 
-    /// What a frame does. `(needed, window)` is the evidence that an administrator must give.
+    /// What a frame does. `agreement` is the evidence that an administrator must give.
     pub(super) fn see(
         &mut self,
         sighting: &Sighting,
         policy: &EnrolPolicy,
-        (needed, window): (usize, usize),
+        agreement: &Agreement,
     ) -> Progress {
         match self {
-            Self::Authorise { evidence } => authorise(evidence, sighting, needed, window),
+            Self::Authorise { evidence } => authorise(evidence, sighting, agreement),
             Self::Take { authorised_by, taken, last, obstacle } => {
                 let face = match sighting {
                     Sighting::Nobody => return Progress::Waiting,
@@ -153,14 +153,14 @@ impl EnrolStage {
     }
 }
 
-fn authorise(evidence: &mut Evidence, sighting: &Sighting, needed: usize, window: usize) -> Progress {
+fn authorise(evidence: &mut Evidence, sighting: &Sighting, agreement: &Agreement) -> Progress {
     let Sighting::One(face) = sighting else {
         evidence.clear();
         return Progress::Waiting;
     };
     let administrator = Face { person: face.person.filter(|(_, administers)| *administers), ..*face };
-    evidence.add(&administrator, window);
-    evidence.agreed(needed).map_or(Progress::Waiting, Progress::Authorised)
+    evidence.add(&administrator, agreement.counted, agreement.gap);
+    evidence.agreed(agreement.needed).map_or(Progress::Waiting, Progress::Authorised)
 }
 
 fn take_in_turn(face: &Face, taken: &mut u8, last: &mut Option<Duration>, policy: &EnrolPolicy) -> Progress {

@@ -72,12 +72,24 @@ impl Sighting {
     }
 }
 
+/// When frames agree on a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Agreement {
+    /// Frames that must show the person ("k").
+    pub needed: usize,
+    /// Frames among which they are counted ("n"), at most [`MAX_WINDOW`].
+    pub counted: usize,
+    /// Frames farther apart do not belong together.
+    pub gap: Duration,
+}
+
 /// What the last frames of one track came to.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Evidence {
     track: Option<u32>,
     window: Deque<Option<PersonId>, MAX_WINDOW>,
     judged: u32,
+    newest: Duration,
 }
 
 impl Evidence {
@@ -86,13 +98,16 @@ impl Evidence {
         *self = Self::default();
     }
 
-    /// Adds a frame; a face of another track begins anew. Frames with an obstacle other than
+    /// Adds a frame; a face of another track begins anew, and so does one that was away for longer than
+    /// `gap`: frames agree only when they follow one another. Frames with an obstacle other than
     /// [`Obstacle::NotAlive`] count as seen but not as judged.
-    pub fn add(&mut self, face: &Face, window: usize) {
-        if self.track != Some(face.track) {
+    pub fn add(&mut self, face: &Face, window: usize, gap: Duration) {
+        let away = face.captured_at.saturating_sub(self.newest) > gap;
+        if self.track != Some(face.track) || away {
             self.clear();
             self.track = Some(face.track);
         }
+        self.newest = face.captured_at;
         let person = face.person.filter(|_| face.obstacle.is_none()).map(|(id, _)| id);
         while self.window.len() >= window.clamp(1, MAX_WINDOW) {
             self.window.pop_front();
@@ -142,7 +157,7 @@ mod tests {
 
     fn after(faces: &[Face]) -> Evidence {
         let mut evidence = Evidence::default();
-        faces.iter().for_each(|face| evidence.add(face, 5));
+        faces.iter().for_each(|face| evidence.add(face, 5, Duration::from_secs(1)));
         evidence
     }
 
@@ -161,6 +176,12 @@ mod tests {
             None
         );
         assert_eq!(after(&[face(1, Some(7)), face(1, Some(7)), face(2, Some(7))]).agreed(2), None);
+    }
+
+    #[test]
+    fn frames_with_a_gap_between_them_do_not_agree() {
+        let later = Face { captured_at: Duration::from_millis(1001), ..face(1, Some(7)) };
+        assert_eq!(after(&[face(1, Some(7)), face(1, Some(7)), later]).agreed(2), None);
     }
 
     #[test]

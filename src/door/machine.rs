@@ -5,7 +5,7 @@ use core::time::Duration;
 use heapless::Vec;
 
 use super::enrol::{EnrolFailure, EnrolPolicy, EnrolStage, Progress};
-use super::evidence::{Evidence, Face, Obstacle, PersonId, Sighting};
+use super::evidence::{Agreement, Evidence, Face, Obstacle, PersonId, Sighting};
 use super::lockout::{Lockout, LockoutPolicy};
 use super::signal::Signal;
 
@@ -14,10 +14,8 @@ use super::signal::Signal;
 pub struct DoorPolicy {
     /// How long the strike is driven for one opening.
     pub pulse: Duration,
-    /// Frames that must agree ("k"), and frames among which they are counted ("n").
-    pub agreement: (usize, usize),
-    /// A frame older than this is no evidence.
-    pub newest_frame_age: Duration,
+    /// When frames agree; a frame older than its gap is no evidence, and evidence begins anew.
+    pub agreement: Agreement,
     /// How long a face must be away before it is looked at anew, after an opening or an enrolment.
     pub settle: Duration,
     /// Judged frames without agreement after which a face counts as a failure.
@@ -349,10 +347,9 @@ impl Door {
     }
 
     fn see(&mut self, sighting: &Sighting, now: Duration, actions: &mut Actions) {
-        if sighting
-            .face()
-            .is_some_and(|face| now.saturating_sub(face.captured_at) > self.policy.newest_frame_age)
-        {
+        let stale = |face: &Face| now.saturating_sub(face.captured_at) > self.policy.agreement.gap;
+        if sighting.face().is_some_and(stale) {
+            self.evidence.clear();
             return;
         }
         match &mut self.mode {
@@ -375,11 +372,12 @@ impl Door {
             return;
         };
         self.obstacle = face.obstacle;
-        self.evidence.add(face, self.policy.agreement.1);
+        let Agreement { needed, counted, gap } = self.policy.agreement;
+        self.evidence.add(face, counted, gap);
         if self.faults != 0 || now < self.locked_out_until {
             return;
         }
-        if let Some(person) = self.evidence.agreed(self.policy.agreement.0) {
+        if let Some(person) = self.evidence.agreed(needed) {
             self.open_for(person, now, actions);
         } else if self.evidence.judged() >= self.policy.frames_to_refuse {
             self.refuse(face, now, actions);
@@ -454,7 +452,7 @@ impl Door {
 
     fn enrol(&mut self, sighting: &Sighting, now: Duration, actions: &mut Actions) {
         let Mode::Enrolling { stage, until } = &mut self.mode else { return };
-        match stage.see(sighting, &self.policy.enrol, self.policy.agreement) {
+        match stage.see(sighting, &self.policy.enrol, &self.policy.agreement) {
             Progress::Waiting => {}
             Progress::Authorised(person) => {
                 *stage = EnrolStage::take(Some(person));
@@ -487,9 +485,10 @@ impl Door {
             evidence.clear();
             return;
         };
+        let Agreement { needed, counted, gap } = self.policy.agreement;
         let counts = |(_, administers): &(PersonId, bool)| *authorised || *administers;
-        evidence.add(&Face { person: face.person.filter(counts), ..*face }, self.policy.agreement.1);
-        let Some(person) = evidence.agreed(self.policy.agreement.0) else { return };
+        evidence.add(&Face { person: face.person.filter(counts), ..*face }, counted, gap);
+        let Some(person) = evidence.agreed(needed) else { return };
         if *authorised {
             *chosen = Some(person);
         } else {

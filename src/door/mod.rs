@@ -22,7 +22,7 @@ pub mod pins;
 pub mod signal;
 
 pub use enrol::{EnrolFailure, EnrolStage};
-pub use evidence::{Face, Obstacle, PersonId, Sighting};
+pub use evidence::{Agreement, Face, Obstacle, PersonId, Sighting};
 pub use lockout::{Lockout, LockoutPolicy};
 pub use machine::{Action, Actions, Door, DoorPolicy, Event, Fault, Mode, Refusal};
 pub use signal::Signal;

@@ -16,8 +16,8 @@ use super::pipeline::{FrameError, Judgement, Pipeline};
 use crate::camera::Frame;
 use crate::door::signal::Pattern;
 use crate::door::{
-    Action, Door, DoorPolicy, EnrolFailure, Event, Fault, Lockout, LockoutPolicy, Mode, PersonId, Refusal,
-    Signal, enrol::EnrolPolicy,
+    Action, Agreement, Door, DoorPolicy, EnrolFailure, Event, Fault, Lockout, LockoutPolicy, Mode, PersonId,
+    Refusal, Signal, enrol::EnrolPolicy,
 };
 use crate::face::template::Template;
 use crate::flash::{MapError, Namespace};
@@ -301,8 +301,11 @@ pub fn policy_of(board: &crate::board::Board) -> DoorPolicy {
     let milliseconds = Duration::from_millis;
     DoorPolicy {
         pulse: milliseconds(lock.pulse_ms),
-        agreement: (recognition.frames_needed as usize, recognition.frames_counted as usize),
-        newest_frame_age: milliseconds(recognition.newest_frame_max_age_ms),
+        agreement: Agreement {
+            needed: recognition.frames_needed as usize,
+            counted: recognition.frames_counted as usize,
+            gap: milliseconds(recognition.newest_frame_max_age_ms),
+        },
         settle: milliseconds(lock.settle_ms),
         frames_to_refuse: recognition.frames_to_refuse,
         show_result: milliseconds(enrolment.show_result_ms),

@@ -1,0 +1,166 @@
+//! The whole device on the bundled scene, as `cargo run` plays it, and on input that is not a scene.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use facelatch::board::BOARD;
+use facelatch::firmware::device::Note;
+use facelatch::firmware::pipeline::Liveness;
+use facelatch::firmware::report::Outcome;
+use facelatch::firmware::scene::Scene;
+use facelatch::firmware::sim::{SimError, SimOptions, play};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn scene() -> Scene {
+    Scene::read(&root().join("boards/sim")).expect("the bundled scene")
+}
+
+fn options(state: &Path) -> SimOptions {
+    SimOptions {
+        models: root().join("model/release"),
+        state: state.to_owned(),
+        liveness: Liveness::Required,
+        hold: 1,
+        enrol: Vec::new(),
+    }
+}
+
+fn run(scene: &Scene, options: &SimOptions) -> Result<Outcome, SimError> {
+    play(&BOARD, scene, options, &mut Vec::new())
+}
+
+fn temporary() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+/// The notes of the first chapter with this title.
+fn of_chapter<'a>(scene: &Scene, outcome: &'a Outcome, title: &str) -> Vec<(Duration, &'a Note)> {
+    let index = scene.chapters.iter().position(|chapter| chapter.title == title).expect("such a chapter");
+    outcome.notes.iter().filter(|(_, at, _)| *at == Some(index)).map(|(now, _, note)| (*now, note)).collect()
+}
+
+#[test]
+fn every_chapter_of_the_bundled_scene_comes_as_expected() {
+    let (folder, scene) = (temporary(), scene());
+    let outcome = run(&scene, &options(folder.path())).expect("plays");
+    assert!(outcome.surprises.is_empty(), "{:#?}", outcome.surprises);
+    let opened = of_chapter(&scene, &outcome, "owner comes home");
+    let (when, _) = opened.iter().find(|(_, note)| matches!(note, Note::Opened { .. })).expect("opened");
+    let chapter = scene.chapters.iter().find(|chapter| chapter.title == "owner comes home").expect("there");
+    let standing = chapter.from + Duration::from_millis(1200);
+    assert!(*when <= standing + Duration::from_millis(500), "let in at {when:?}, stood at {standing:?}");
+    let sheet = outcome.sheet();
+    assert!(sheet.width() > 1000 && sheet.height() > 500);
+}
+
+#[test]
+fn the_strike_is_never_driven_longer_than_its_pulse() {
+    let folder = temporary();
+    let outcome = run(&scene(), &options(folder.path())).expect("plays");
+    assert!(outcome.strike.len() >= 4);
+    for pair in outcome.strike.chunks(2) {
+        let [(from, true), (to, false)] = pair else { panic!("driven and released in turn: {pair:?}") };
+        let most = Duration::from_millis(BOARD.lock.pulse_ms) + Duration::from_millis(100);
+        assert!(*to - *from <= most, "{pair:?}");
+    }
+}
+
+#[test]
+fn without_liveness_the_photograph_would_be_let_in() {
+    let (folder, scene) = (temporary(), scene());
+    let careless = SimOptions { liveness: Liveness::Off, ..options(folder.path()) };
+    let outcome = run(&scene, &careless).expect("plays");
+    let notes = of_chapter(&scene, &outcome, "photo of owner");
+    assert!(
+        notes.iter().any(|(_, note)| matches!(note, Note::Opened { name, .. } if name == "owner")),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn who_was_enrolled_is_let_in_after_a_restart() {
+    let (folder, scene) = (temporary(), scene());
+    run(&scene, &options(folder.path())).expect("plays");
+    let again = run(&scene, &options(folder.path())).expect("plays");
+    let first = again.notes.iter().find_map(|(now, _, note)| match note {
+        Note::Opened { name, .. } => Some((*now, name.clone())),
+        _ => None,
+    });
+    let (when, name) = first.expect("somebody is let in");
+    assert_eq!(name, "owner");
+    assert!(when < Duration::from_secs(3), "let in at {when:?}, before the button is pressed");
+}
+
+fn failure(scene: &Scene, options: &SimOptions) -> String {
+    let mut error: &dyn std::error::Error = &run(scene, options).expect_err("cannot run");
+    let mut words = error.to_string();
+    while let Some(source) = error.source() {
+        words = format!("{words}: {source}");
+        error = source;
+    }
+    words
+}
+
+#[test]
+fn a_missing_model_is_named_with_what_to_do() {
+    let folder = temporary();
+    let words =
+        failure(&scene(), &SimOptions { models: folder.path().join("none"), ..options(folder.path()) });
+    assert!(words.contains("detector.toml") && words.contains("released models"), "{words}");
+}
+
+#[test]
+fn a_damaged_model_is_refused_by_its_digest() {
+    let (folder, state) = (temporary(), temporary());
+    for entry in std::fs::read_dir(root().join("model/release")).expect("released models") {
+        let path = entry.expect("readable").path();
+        std::fs::copy(&path, folder.path().join(path.file_name().expect("a name"))).expect("copied");
+    }
+    let model = folder.path().join("embedder.onnx");
+    let mut bytes = std::fs::read(&model).expect("read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    std::fs::write(&model, bytes).expect("written");
+    let words = failure(&scene(), &SimOptions { models: folder.path().to_owned(), ..options(state.path()) });
+    assert!(words.contains("embedder") && words.contains("damaged"), "{words}");
+}
+
+#[test]
+fn a_foreign_flash_file_is_refused_and_left_as_it_is() {
+    let folder = temporary();
+    let flash = folder.path().join("flash");
+    std::fs::write(&flash, b"not a flash").expect("written");
+    let words = failure(&scene(), &options(folder.path()));
+    assert!(words.contains("left as it is"), "{words}");
+    assert_eq!(std::fs::read(&flash).expect("still there"), b"not a flash");
+}
+
+#[test]
+fn a_folder_without_pictures_is_named() {
+    let (folder, state) = (temporary(), temporary());
+    let empty = Scene::of_frames(folder.path(), 10);
+    let words = failure(&empty, &options(state.path()));
+    assert!(words.contains(&folder.path().display().to_string()), "{words}");
+}
+
+fn film(folder: &Path, bytes: &[u8]) -> PathBuf {
+    let path = folder.join("film.mjpeg");
+    std::fs::write(&path, bytes).expect("written");
+    path
+}
+
+#[test]
+fn a_film_that_is_cut_off_and_damaged_plays_what_is_left_and_stays_locked() {
+    let (folder, state) = (temporary(), temporary());
+    let whole = std::fs::read(root().join("boards/sim/scene.mjpeg")).expect("the bundled film");
+    let mut bytes = whole[..200_000].to_vec();
+    for at in (5_000..150_000).step_by(7_919) {
+        bytes[at] ^= 0x55;
+    }
+    let damaged = Scene::of_frames(&film(folder.path(), &bytes), 10);
+    let outcome = run(&damaged, &options(state.path())).expect("plays");
+    assert!(outcome.strike.is_empty());
+}
