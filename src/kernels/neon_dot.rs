@@ -30,8 +30,8 @@ impl Token {
 /// Channels of a tile: two vectors of sums.
 const BLOCK: usize = 8;
 
-/// Pixels of a tile: 16 of the 32 registers are sums.
-const TILE: usize = 8;
+/// Pixels of a tile: 12 of the 32 registers are sums, 14 hold inputs and weights.
+const TILE: usize = 6;
 
 /// A convolution's weights for these kernels.
 #[derive(Debug, Clone)]
@@ -101,8 +101,6 @@ impl Dense<'_> {
                     3 => self.tile::<3>(patches, (first, pixel), out),
                     4 => self.tile::<4>(patches, (first, pixel), out),
                     5 => self.tile::<5>(patches, (first, pixel), out),
-                    6 => self.tile::<6>(patches, (first, pixel), out),
-                    7 => self.tile::<7>(patches, (first, pixel), out),
                     _ => self.tile::<TILE>(patches, (first, pixel), out),
                 }
             }

@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 out=target/arm-check; mkdir -p $out
 eval "$(tests/arm/toolchain.sh)"
 gcc -O2 -Wall -Wextra -fPIC -fvisibility=hidden -shared -o $out/counter.so tests/arm/counter.c
-cargo build --locked --release --no-default-features --target "$ARM_TARGET" --target-dir target/arm --example time_network
+cargo build --quiet --locked --release --no-default-features --target "$ARM_TARGET" --target-dir target/arm --example time_network
 program=target/arm/$ARM_TARGET/release/examples/time_network
 
 total() { # cpu, model, runs
