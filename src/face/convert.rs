@@ -118,3 +118,142 @@ fn decode_jpeg(frame: &EncodedFrame<'_>, pixels: &mut [u8]) -> Result<(), Conver
     }
     decoder.decode_into(pixels).map_err(damaged)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::image::{ExtendedColorType, codecs::jpeg::JpegEncoder};
+    use proptest::prelude::*;
+
+    const WIDTH: usize = 40;
+    const HEIGHT: usize = 24;
+
+    fn smooth() -> Vec<u8> {
+        (0..WIDTH * HEIGHT).flat_map(|i| [(6 * (i % WIDTH)) as u8, (10 * (i / WIDTH)) as u8, 90]).collect()
+    }
+
+    fn jpeg() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        JpegEncoder::new_with_quality(&mut bytes, 95)
+            .encode(&smooth(), WIDTH as u32, HEIGHT as u32, ExtendedColorType::Rgb8)
+            .unwrap();
+        bytes
+    }
+
+    fn frame(bytes: &[u8], encoding: Encoding, stride: usize) -> EncodedFrame<'_> {
+        EncodedFrame { bytes, encoding, width: WIDTH, height: HEIGHT, stride }
+    }
+
+    fn converted(frame: &EncodedFrame<'_>) -> Result<RgbImage, ConvertError> {
+        let mut picture = RgbImage::new(1, 1).unwrap();
+        to_rgb(frame, &mut picture).map(|()| picture)
+    }
+
+    #[test]
+    fn a_jpeg_comes_out_nearly_as_it_went_in_also_with_zeros_behind_it() {
+        let mut bytes = jpeg();
+        bytes.extend([0; 5000]);
+        let picture = converted(&frame(&bytes, Encoding::Jpeg, 0)).unwrap();
+        assert_eq!((picture.width(), picture.height()), (WIDTH, HEIGHT));
+        let worst = picture.pixels().iter().zip(smooth()).map(|(a, b)| a.abs_diff(b)).max().unwrap();
+        assert!(worst < 24, "{worst}");
+    }
+
+    #[test]
+    fn a_grey_jpeg_becomes_grey_rgb() {
+        let grey: Vec<u8> = (0..WIDTH * HEIGHT).map(|i| (6 * (i % WIDTH)) as u8).collect();
+        let mut bytes = Vec::new();
+        JpegEncoder::new_with_quality(&mut bytes, 95)
+            .encode(&grey, WIDTH as u32, HEIGHT as u32, ExtendedColorType::L8)
+            .unwrap();
+        let picture = converted(&frame(&bytes, Encoding::Jpeg, 0)).unwrap();
+        assert!(picture.pixels().chunks_exact(3).all(|p| p[0] == p[1] && p[1] == p[2]));
+        assert!(picture.pixels()[0] < 12 && picture.pixels()[3 * (WIDTH - 1)] > 220);
+    }
+
+    #[test]
+    fn a_jpeg_that_is_cut_off_is_refused_at_every_length() {
+        let bytes = jpeg();
+        for length in 0..bytes.len() {
+            let error = converted(&frame(&bytes[..length], Encoding::Jpeg, 0)).unwrap_err();
+            assert!(matches!(error, ConvertError::JpegCutOff { .. }), "{length}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_jpeg_whose_rows_are_missing_is_refused_though_it_has_an_end() {
+        let (width, height) = (64, 256);
+        let noise: Vec<u8> = (0..3 * width * height).map(|i: usize| (i * i * 31 % 251) as u8).collect();
+        let mut bytes = Vec::new();
+        JpegEncoder::new_with_quality(&mut bytes, 90)
+            .encode(&noise, width as u32, height as u32, ExtendedColorType::Rgb8)
+            .unwrap();
+        let whole =
+            EncodedFrame { bytes: &bytes.clone(), encoding: Encoding::Jpeg, width, height, stride: 0 };
+        assert!(converted(&whole).is_ok());
+        bytes.drain(bytes.len() / 2..bytes.len() - 2);
+        assert!(matches!(
+            converted(&EncodedFrame { bytes: &bytes, ..whole }),
+            Err(ConvertError::Jpeg { .. })
+        ));
+    }
+
+    #[test]
+    fn a_jpeg_of_another_size_is_refused_before_it_is_decoded() {
+        let bytes = jpeg();
+        let other = EncodedFrame { width: WIDTH + 1, ..frame(&bytes, Encoding::Jpeg, 0) };
+        let expected = (WIDTH + 1, HEIGHT);
+        assert_eq!(
+            converted(&other).unwrap_err(),
+            ConvertError::JpegSize { found: (WIDTH, HEIGHT), expected }
+        );
+    }
+
+    #[test]
+    fn rgb_rows_lose_their_padding() {
+        let padded: Vec<u8> =
+            smooth().chunks_exact(3 * WIDTH).flat_map(|row| [row, &[1; 8]].concat()).collect();
+        let picture = converted(&frame(&padded, Encoding::Rgb8, 3 * WIDTH + 8)).unwrap();
+        assert_eq!(picture.pixels(), smooth());
+    }
+
+    #[test]
+    fn frames_that_are_too_short_are_refused_in_every_encoding() {
+        let cases = [
+            (Encoding::Yuyv, 2 * WIDTH, 2 * WIDTH * HEIGHT),
+            (Encoding::Nv12, WIDTH, WIDTH * HEIGHT * 3 / 2),
+            (Encoding::Gray8, WIDTH, WIDTH * HEIGHT),
+            (Encoding::Rgb8, 3 * WIDTH, 3 * WIDTH * HEIGHT),
+        ];
+        for (encoding, stride, needed) in cases {
+            let bytes = vec![128; needed];
+            assert!(converted(&frame(&bytes, encoding, stride)).is_ok(), "{encoding:?}");
+            assert!(converted(&frame(&bytes[1..], encoding, stride)).is_err(), "{encoding:?}");
+            assert!(converted(&frame(&bytes, encoding, stride - 1)).is_err(), "{encoding:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_of_any_size_convert_or_are_refused(
+            bytes in prop::collection::vec(any::<u8>(), 0..3000),
+            encoding in prop::sample::select(vec![
+                Encoding::Yuyv, Encoding::Nv12, Encoding::Jpeg, Encoding::Rgb8, Encoding::Gray8,
+            ]),
+            width in 0_usize..70, height in 0_usize..70, stride in 0_usize..200
+        ) {
+            let _ = converted(&EncodedFrame { bytes: &bytes, encoding, width, height, stride });
+        }
+
+        #[test]
+        fn a_jpeg_with_changed_bytes_converts_or_is_refused(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)
+        ) {
+            let mut bytes = jpeg();
+            for (place, value) in changes {
+                *place.get_mut(&mut bytes) = value;
+            }
+            let _ = converted(&frame(&bytes, Encoding::Jpeg, 0));
+        }
+    }
+}

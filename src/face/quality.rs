@@ -21,8 +21,8 @@ const BLOWN_OUT: u8 = 250;
 pub struct Measures {
     /// Distance between the eyes in pixels of the picture that was analysed.
     pub eye_distance: f32,
-    /// Energy of the Laplacian over that of white noise of equal contrast, `0.0..=1.0`; a blurred face is
-    /// near 0, and so is one that was enlarged to the crop.
+    /// Fine detail over that of white noise of equal contrast, `0.0..=1.0`; a blurred face is near 0, and so
+    /// is one that was enlarged to the crop.
     pub sharpness: f32,
     /// Mean luma of the face, `0.0..=255.0`.
     pub brightness: f32,
@@ -111,21 +111,20 @@ impl Luma {
         }
     }
 
-    /// Mean square of the Laplacian (4 in the middle, -1 beside, above and below: 20 times the variance for
-    /// white noise) over 20 times `variance`.
+    /// The lesser of the mean squares of the second difference (1, -2, 1: 6 times the variance for white
+    /// noise) along rows and along columns, over 6 times `variance`. Motion blurs along one of them.
     fn sharpness(&self, variance: f32) -> f32 {
-        let mut energy = 0_u64;
+        let (mut across, mut down) = (0_u64, 0_u64);
         for y in FACE_ROWS {
             for x in FACE_COLUMNS {
-                let [middle, left, right, above, below] =
-                    [(x, y), (x - 1, y), (x + 1, y), (x, y - 1), (x, y + 1)]
-                        .map(|(x, y)| i64::from(self.at(x, y)));
-                let laplacian = 4 * middle - left - right - above - below;
-                energy += (laplacian * laplacian) as u64;
+                let at = |x: usize, y: usize| i64::from(self.at(x, y));
+                let (dx, dy) = (at(x - 1, y) + at(x + 1, y), at(x, y - 1) + at(x, y + 1));
+                across += (dx - 2 * at(x, y)).pow(2) as u64;
+                down += (dy - 2 * at(x, y)).pow(2) as u64;
             }
         }
         let count = (FACE_ROWS.len() * FACE_COLUMNS.len()) as f32;
-        (energy as f32 / count / (20.0 * variance.max(1.0))).min(1.0)
+        (across.min(down) as f32 / count / (6.0 * variance.max(1.0))).min(1.0)
     }
 }
 
@@ -203,11 +202,11 @@ impl Gate {
     pub const RECOGNITION: Self = Self {
         eye_distance: 16.0,
         sharpness: 0.0004,
-        darkest: 25.0,
-        brightest: 235.0,
-        contrast: 8.0,
+        darkest: 20.0,
+        brightest: 225.0,
+        contrast: 7.0,
         clipped: 0.4,
-        side_light: 0.6,
+        side_light: 0.5,
         yaw: 40.0,
         pitch: 40.0,
         roll: 45.0,
@@ -313,7 +312,7 @@ mod tests {
     fn every_flaw_is_found_by_its_measure() {
         let turned = |yaw, pitch, roll| Pose { yaw, pitch, roll };
         let cases = [
-            (Measures { eye_distance: 10.0, ..good() }, Flaw::TooFar),
+            (Measures { eye_distance: 9.0, ..good() }, Flaw::TooFar),
             (Measures { pose: turned(-50.0, 0.0, 0.0), ..good() }, Flaw::TurnedAway),
             (Measures { pose: turned(0.0, 50.0, 0.0), ..good() }, Flaw::NotLevel),
             (Measures { pose: turned(0.0, 0.0, -60.0), ..good() }, Flaw::Tilted),
