@@ -1,4 +1,66 @@
 //! The owner's host tool: wiring only.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use facelatch::host::{bench, models};
+
+const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/model/release");
+const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/boards/sim/scene.mjpeg");
+
+/// The owner's tool for a facelatch door lock.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Checks a folder of models and shows what distances between faces mean.
+    Models {
+        /// Folder of the models.
+        #[arg(default_value = MODELS)]
+        folder: PathBuf,
+    },
+    /// Measures every stage on this machine.
+    Bench {
+        /// Folder of the models.
+        #[arg(long, value_name = "FOLDER", default_value = MODELS)]
+        models: PathBuf,
+        /// A film of JPEG pictures with people.
+        #[arg(long, value_name = "FILE", default_value = FILM)]
+        film: PathBuf,
+        /// Runs of each stage.
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        runs: u32,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("facelatch: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    let out = &mut io::stdout().lock();
+    match command {
+        Command::Models { folder } => models::run(&folder, out)?,
+        Command::Bench { models, film, runs } => {
+            let here = std::env::current_exe()?;
+            let programs = vec![here.with_file_name("facelatchd"), here];
+            bench::run(&bench::BenchOptions { models, film, runs: runs as usize, programs }, out)?;
+        }
+    }
+    Ok(())
+}

@@ -182,6 +182,7 @@ pub type SimDevice = Device<FileFlash, SimPanel>;
 /// When a model is missing or damaged, or the state cannot be read; what is there is left as it is.
 pub fn start(board: &Board, options: &SimOptions) -> Result<(SimDevice, FarTable), SimError> {
     let (analyzer, manifest) = ModelFolder::read(&options.models)?.files().compile()?;
+    log::info!("embedder {} from {}", manifest.embedding_id, options.models.display());
     let far = far_table(&manifest)?;
     let wanted = board.recognition.false_accept_rate;
     let threshold = far.threshold(wanted).ok_or(SimError::Promise { wanted })?;
@@ -193,6 +194,7 @@ pub fn start(board: &Board, options: &SimOptions) -> Result<(SimDevice, FarTable
     let region = board.flash.gallery;
     let map = Map::new(flash, region.offset..region.offset + region.size)?;
     let gallery = Gallery::load(map, key, board.enrolment.people as usize)?;
+    log::info!("{} people enrolled, {} records do not open", gallery.people().len(), gallery.damaged().len());
     let panel = SimPanel::new(Duration::from_millis(board.lock.pulse_limit_ms));
     let pipeline = Pipeline::new(analyzer, policy, options.liveness);
     Ok((Device::new(pipeline, gallery, panel, policy_of(board), Duration::ZERO)?, far))

@@ -1,1 +1,4 @@
 //! The owner's tool: one file for each subcommand.
+
+pub mod bench;
+pub mod models;
