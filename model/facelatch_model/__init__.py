@@ -1,0 +1,1 @@
+"""Host-side training of facelatch's networks, and its synthetic people."""

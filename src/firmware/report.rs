@@ -78,12 +78,13 @@ impl Report {
 
     /// What a picture of a folder came to.
     pub(super) fn picture(&mut self, number: usize, device: &SimDevice, out: &mut dyn Write) {
-        let decided = self.notes[self.since_picture..].iter().any(|(_, _, note)| is_decision(note));
-        self.since_picture = self.notes.len();
-        if !decided {
+        let decided = self.notes[self.since_picture..].iter().rev().find(|(_, _, note)| is_decision(note));
+        let words = decided.and_then(|(_, _, note)| words_of(note)).unwrap_or_else(|| {
             let seen = device.last().map_or_else(|| "nothing".to_owned(), seen_words);
-            line(out, format_args!("          picture {number}: nothing happened ({seen})"));
-        }
+            format!("nothing happened ({seen})")
+        });
+        self.since_picture = self.notes.len();
+        line(out, format_args!("          picture {number}: {words}"));
     }
 
     pub(super) fn take(
