@@ -1,7 +1,7 @@
 //! Times a network, round by round, on command: a benchmark's half that knows this crate.
 //!
 //! ```text
-//! time_network MODEL [ISA] [--layers]
+//! time_network MODEL [ISA] [--threads=N] [--layers]
 //! ```
 //!
 //! Reads from standard input how many runs the next round has; writes the fastest of them in
@@ -18,14 +18,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let layers = arguments.iter().any(|a| a == "--layers");
     let mut plain = arguments.iter().filter(|a| !a.starts_with("--"));
-    let model = plain.next().ok_or("usage: time_network MODEL [ISA] [--layers]")?;
+    let model = plain.next().ok_or("usage: time_network MODEL [ISA] [--threads=N] [--layers]")?;
     let isa = match plain.next() {
         Some(name) => Isa::named(name).ok_or("this CPU has no such instruction set")?,
         None => Isa::best(),
     };
+    let threads = arguments.iter().find_map(|a| a.strip_prefix("--threads=")).unwrap_or("1").parse()?;
     let started = Instant::now();
     let bytes = std::fs::read(model)?;
-    let mut network = Network::load(&bytes, LoadOptions { isa, ..LoadOptions::default() })?;
+    let mut network = Network::load(&bytes, LoadOptions { isa, threads, ..LoadOptions::default() })?;
     let pixels: Vec<u8> =
         (0..network.input_shape().iter().product()).map(|i: usize| (i * 7 % 251) as u8).collect();
     network.run(&pixels)?;

@@ -51,6 +51,12 @@ pub enum LoadError {
         /// The limit.
         max: usize,
     },
+    /// The threads could not be started.
+    #[error("cannot start threads")]
+    Threads {
+        /// Why not.
+        source: rayon_core::ThreadPoolBuildError,
+    },
 }
 
 /// Why a run did not happen.
@@ -63,5 +69,11 @@ pub enum RunError {
         len: usize,
         /// Bytes of the input.
         needed: usize,
+    },
+    /// tract failed on an unfused network.
+    #[error("tract: {reason}")]
+    Tract {
+        /// What tract said.
+        reason: String,
     },
 }

@@ -17,7 +17,9 @@
 //! ```
 //!
 //! tract parses, derives all shapes and holds the graph before and after fusion; the plan is our own,
-//! because a tract plan allocates each activation anew.
+//! because a tract plan allocates each activation anew. With two to four threads, each layer's rows are
+//! shared among them. A graph with other operators is refused with the name of its node, or runs on
+//! tract's own operators if [`LoadOptions::unfused`] asks for it.
 
 pub mod error;
 mod fuse;
@@ -27,9 +29,10 @@ mod onnx;
 mod operator;
 mod pattern;
 mod plan;
+mod stock;
 
 pub use error::{LoadError, RunError};
-pub use network::{LayerTime, LoadOptions, Network, Output};
+pub use network::{LayerTime, LoadOptions, MAX_THREADS, Network, Output};
 pub use onnx::MAX_MODEL_BYTES;
 pub use plan::MAX_ARENA_BYTES;
 

@@ -1,11 +1,15 @@
 //! A loaded network.
 
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
+
+use tract_onnx::prelude::TypedModel;
 
 use super::error::{LoadError, RunError};
 use super::fuse;
 use super::onnx::{self, Reading, guarded};
-use super::plan::Plan;
+use super::plan::{Plan, Step};
+use super::stock::Stock;
 use crate::kernels::isa::Isa;
 
 /// How a network is loaded.
@@ -15,11 +19,19 @@ pub struct LoadOptions {
     pub isa: Isa,
     /// Height and width of the input instead of the file's, for fully convolutional networks.
     pub input_size: Option<[usize; 2]>,
+    /// Threads that share the rows of each layer; more than [`MAX_THREADS`] count as so many.
+    pub threads: NonZeroUsize,
+    /// Run the graph as it is on tract, slowly: any operator goes, if input and outputs are quantised.
+    /// `isa` and `threads` count for nothing then, and runs allocate.
+    pub unfused: bool,
 }
+
+/// Most threads that share a layer: the cores of the boards.
+pub const MAX_THREADS: usize = 4;
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { isa: Isa::best(), input_size: None }
+        Self { isa: Isa::best(), input_size: None, threads: NonZeroUsize::MIN, unfused: false }
     }
 }
 
@@ -54,7 +66,14 @@ pub struct LayerTime {
 pub struct Network {
     input: [usize; 3],
     outputs: Vec<Output>,
-    plan: Plan,
+    engine: Engine,
+}
+
+/// What runs the network.
+#[derive(Debug)]
+enum Engine {
+    Fused(Plan),
+    Stock(Stock),
 }
 
 impl Network {
@@ -64,19 +83,26 @@ impl Network {
     /// For damaged files, and for valid ones that are not int8 networks that can be run exactly; the
     /// error names the node. Never panics.
     pub fn load(bytes: &[u8], options: LoadOptions) -> Result<Self, LoadError> {
-        let reading = Reading { input_size: options.input_size };
+        let reading = Reading { input_size: options.input_size, unfused: options.unfused };
         let typed = onnx::read(bytes, reading)?;
-        guarded(|| {
-            let graph = fuse::fuse(&typed)?;
-            let plan = Plan::new(&graph, options.isa)?;
-            let outputs = graph.outputs.iter().map(|(name, tensor)| Output {
-                name: name.clone(),
-                shape: tensor.shape,
-                scale: tensor.quantisation.scale,
-                zero_point: tensor.quantisation.zero_point,
-            });
-            Ok(Self { input: graph.input()?, outputs: outputs.collect(), plan })
-        })
+        guarded(|| if options.unfused { Self::stock(typed) } else { Self::fused(&typed, options) })
+    }
+
+    fn fused(typed: &TypedModel, options: LoadOptions) -> Result<Self, LoadError> {
+        let graph = fuse::fuse(typed)?;
+        let plan = Plan::new(&graph, options.isa, options.threads.get().min(MAX_THREADS))?;
+        let outputs = graph.outputs.iter().map(|(name, tensor)| Output {
+            name: name.clone(),
+            shape: tensor.shape,
+            scale: tensor.quantisation.scale,
+            zero_point: tensor.quantisation.zero_point,
+        });
+        Ok(Self { input: graph.input()?, outputs: outputs.collect(), engine: Engine::Fused(plan) })
+    }
+
+    fn stock(typed: TypedModel) -> Result<Self, LoadError> {
+        let (stock, outputs) = Stock::new(typed)?;
+        Ok(Self { input: stock.input(), outputs, engine: Engine::Stock(stock) })
     }
 
     /// Height, width and channels (3) of the input.
@@ -89,40 +115,48 @@ impl Network {
         &self.outputs
     }
 
-    /// Multiply-accumulates of one run.
+    /// Multiply-accumulates of one run; 0 when unfused.
     pub fn macs(&self) -> usize {
-        self.plan.steps.iter().map(super::plan::Step::macs).sum()
+        self.steps().iter().map(Step::macs).sum()
     }
 
-    /// Bytes of memory that runs work in, without weights.
+    /// Bytes of memory that runs work in, without weights; 0 when unfused.
     pub fn memory(&self) -> usize {
-        self.plan.memory()
+        match &self.engine {
+            Engine::Fused(plan) => plan.memory(),
+            Engine::Stock(_) => 0,
+        }
     }
 
     /// Runs the network on `[height, width, 3]` u8 RGB pixels, row-major.
     ///
     /// # Errors
-    /// When `pixels` has another length.
+    /// When `pixels` has another length, or tract fails on an unfused network.
     pub fn run(&mut self, pixels: &[u8]) -> Result<(), RunError> {
         self.check(pixels)?;
-        self.plan.run(pixels, |_| ());
+        match &mut self.engine {
+            Engine::Fused(plan) => plan.run(pixels, |_| ()),
+            Engine::Stock(stock) => stock.run(pixels)?,
+        }
         Ok(())
     }
 
-    /// Runs as [`Network::run`] and tells what each layer took.
+    /// Runs as [`Network::run`] and tells what each layer took; nothing when unfused.
     ///
     /// # Errors
     /// When `pixels` has another length.
     pub fn profile(&mut self, pixels: &[u8]) -> Result<Vec<LayerTime>, RunError> {
         self.check(pixels)?;
-        let mut times = Vec::with_capacity(self.plan.steps.len());
+        let mut times = Vec::with_capacity(self.steps().len());
         let mut last = Instant::now();
-        self.plan.run(pixels, |_| {
-            let now = Instant::now();
-            times.push(now - last);
-            last = now;
-        });
-        let layers = self.plan.steps.iter().zip(times).map(|(step, time)| LayerTime {
+        if let Engine::Fused(plan) = &mut self.engine {
+            plan.run(pixels, |_| {
+                let now = Instant::now();
+                times.push(now - last);
+                last = now;
+            });
+        }
+        let layers = self.steps().iter().zip(times).map(|(step, time)| LayerTime {
             name: step.name.clone(),
             kind: step.kind(),
             macs: step.macs(),
@@ -136,7 +170,17 @@ impl Network {
     /// # Panics
     /// When there is no such output.
     pub fn output(&self, index: usize) -> &[i8] {
-        self.plan.output(index)
+        match &self.engine {
+            Engine::Fused(plan) => plan.output(index),
+            Engine::Stock(stock) => stock.output(index),
+        }
+    }
+
+    fn steps(&self) -> &[Step] {
+        match &self.engine {
+            Engine::Fused(plan) => &plan.steps,
+            Engine::Stock(_) => &[],
+        }
     }
 
     fn check(&self, pixels: &[u8]) -> Result<(), RunError> {

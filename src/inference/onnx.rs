@@ -38,6 +38,8 @@ const OPERATORS: [&str; 12] = [
 pub(crate) struct Reading {
     /// Height and width to use instead of the file's.
     pub input_size: Option<[usize; 2]>,
+    /// Whether tract's own operators are wanted, and any that it knows is let through.
+    pub unfused: bool,
 }
 
 /// Reads `bytes` into a typed graph that tract has not simplified yet.
@@ -50,9 +52,11 @@ pub(crate) fn read(bytes: &[u8], reading: Reading) -> Result<TypedModel, LoadErr
     }
     guarded(|| {
         let mut onnx = tract_onnx::onnx();
-        pattern::register(&mut onnx);
+        if !reading.unfused {
+            pattern::register(&mut onnx);
+        }
         let mut proto = onnx.proto_model_for_read(&mut &*bytes).map_err(damaged)?;
-        check(&proto)?;
+        check(&proto, reading.unfused)?;
         prepare(&mut proto, reading.input_size)?;
         let parsed = onnx.parse(&proto, None).map_err(damaged)?;
         parsed.model.into_typed().map_err(damaged)
@@ -75,7 +79,7 @@ fn contract(what: impl Into<String>) -> LoadError {
 }
 
 /// Refuses what is too large or cannot be understood, by name.
-fn check(proto: &ModelProto) -> Result<(), LoadError> {
+fn check(proto: &ModelProto, any_operator: bool) -> Result<(), LoadError> {
     let graph = proto.graph.as_ref().ok_or_else(|| contract("the model has no graph"))?;
     if graph.node.len() > MAX_NODES || graph.initializer.len() > MAX_NODES {
         return Err(contract(format!("more than {MAX_NODES} nodes or constants")));
@@ -83,7 +87,7 @@ fn check(proto: &ModelProto) -> Result<(), LoadError> {
     graph.initializer.iter().try_for_each(check_constant)?;
     for node in &graph.node {
         let supported = OPERATORS.contains(&node.op_type.as_str()) && is_standard(&node.domain);
-        if !supported {
+        if !any_operator && !supported {
             return Err(LoadError::Unsupported {
                 node: node.name.clone(),
                 reason: format!("operator {} has no int8 form", node.op_type),

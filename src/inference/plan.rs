@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use rayon_core::{ThreadPool, ThreadPoolBuilder};
 use tract_onnx::tract_hir::internal::*;
 
 use super::error::LoadError;
@@ -16,6 +17,9 @@ use crate::kernels::scalar;
 
 /// Most bytes of activations; a choice that a 512 MB board can afford.
 pub const MAX_ARENA_BYTES: usize = 64 << 20;
+
+/// Layers below this are not worth waking a thread for, which takes microseconds; a choice.
+const LEAST_SHARED_MACS: usize = 200_000;
 
 /// Tensors begin at multiples of a cache line.
 const ALIGNMENT: usize = 64;
@@ -67,15 +71,19 @@ pub(crate) struct Plan {
     pub outputs: Vec<Range<usize>>,
     isa: Isa,
     arena: Vec<i8>,
+    /// As many equal parts as threads.
     scratch: Vec<i8>,
+    threads: usize,
+    pool: Option<ThreadPool>,
 }
 
 impl Plan {
-    /// Lays out `graph` for `isa`.
+    /// Lays out `graph` for `isa`, to be run by `threads` threads.
     ///
     /// # Errors
-    /// When a layer cannot be computed exactly or the activations need too much memory.
-    pub(crate) fn new(graph: &FusedGraph, isa: Isa) -> Result<Self, LoadError> {
+    /// When a layer cannot be computed exactly, the activations need too much memory, or threads
+    /// cannot be started.
+    pub(crate) fn new(graph: &FusedGraph, isa: Isa, threads: usize) -> Result<Self, LoadError> {
         let order = graph.model.eval_order().map_err(damaged)?;
         let places = place(graph, &order)?;
         let mut steps = vec![];
@@ -95,8 +103,9 @@ impl Plan {
             Work::Conv(conv) => conv.scratch_len(),
             _ => 0,
         });
-        let scratch = vec![0; scratch.max().unwrap_or(0)];
-        Ok(Self { steps, outputs, isa, arena: vec![0; places.len], scratch })
+        let scratch = vec![0; threads * scratch.max().unwrap_or(0)];
+        let pool = if threads > 1 { Some(pool(threads)?) } else { None };
+        Ok(Self { steps, outputs, isa, arena: vec![0; places.len], scratch, threads, pool })
     }
 
     /// Bytes that a run works in.
@@ -105,10 +114,17 @@ impl Plan {
     }
 
     /// Runs every step; `after` is called behind each.
-    pub(crate) fn run(&mut self, pixels: &[u8], mut after: impl FnMut(usize)) {
-        for (index, step) in self.steps.iter().enumerate() {
-            step.run(self.isa, pixels, &mut self.arena, &mut self.scratch);
-            after(index);
+    pub(crate) fn run(&mut self, pixels: &[u8], mut after: impl FnMut(usize) + Send) {
+        let Self { steps, isa, arena, scratch, threads, pool, .. } = self;
+        let mut all = || {
+            for (index, step) in steps.iter().enumerate() {
+                step.run((*isa, *threads), pixels, arena, scratch);
+                after(index);
+            }
+        };
+        match pool {
+            Some(pool) => pool.install(all),
+            None => all(),
         }
     }
 
@@ -134,7 +150,7 @@ fn work(graph: &FusedGraph, node: &TypedNode, op: &Fused, isa: Isa) -> Result<Wo
 }
 
 impl Step {
-    fn run(&self, isa: Isa, pixels: &[u8], arena: &mut [i8], scratch: &mut [i8]) {
+    fn run(&self, (isa, threads): (Isa, usize), pixels: &[u8], arena: &mut [i8], scratch: &mut [i8]) {
         let (before, rest) = arena.split_at_mut(self.output.start);
         let (out, behind) = rest.split_at_mut(self.output.len());
         let input = |index: usize| {
@@ -147,11 +163,40 @@ impl Step {
         };
         match &self.work {
             Work::Pixels => pixels_to_i8(pixels, out),
-            Work::Conv(conv) => conv.run_rows(input(0), 0..conv.shape().output()[0], scratch, out),
+            Work::Conv(conv) => {
+                let threads = if conv.shape().macs() < LEAST_SHARED_MACS { 1 } else { threads };
+                share_rows(conv, input(0), 0..conv.shape().output()[0], (scratch, out), threads);
+            }
             Work::Add(spec) => spec.run(isa, input(0), input(1), out),
             Work::Double { width, channels } => scalar::upsample2(input(0), *width, *channels, out),
         }
     }
+}
+
+/// Runs `rows` of a layer on `threads` threads, each with its own part of the scratch.
+fn share_rows(
+    conv: &Conv,
+    input: &[i8],
+    rows: Range<usize>,
+    (scratch, out): (&mut [i8], &mut [i8]),
+    threads: usize,
+) {
+    if threads <= 1 || rows.len() < 2 {
+        return conv.run_rows(input, rows, scratch, out);
+    }
+    let half = threads / 2;
+    let middle = rows.start + (rows.len() * half).div_ceil(threads);
+    let (upper, lower) = out.split_at_mut((middle - rows.start) * conv.shape().output_row());
+    let (mine, theirs) = scratch.split_at_mut(scratch.len() * half / threads);
+    rayon_core::join(
+        || share_rows(conv, input, rows.start..middle, (mine, upper), half),
+        || share_rows(conv, input, middle..rows.end, (theirs, lower), threads - half),
+    );
+}
+
+fn pool(threads: usize) -> Result<ThreadPool, LoadError> {
+    let named = ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("inference-{i}"));
+    named.build().map_err(|source| LoadError::Threads { source })
 }
 
 fn sizes(graph: &FusedGraph, outlet: OutletId) -> Result<Vec<usize>, LoadError> {

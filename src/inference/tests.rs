@@ -30,3 +30,21 @@ fn outputs_equal_onnx_runtime_but_for_single_steps() {
         );
     }
 }
+
+#[test]
+fn tract_runs_the_fused_graph_to_the_same_values() {
+    use tract_onnx::prelude::*;
+    for name in NAMES {
+        let typed = onnx::read(&file(name, "onnx"), onnx::Reading::default()).unwrap();
+        let fused = fuse::fuse(&typed).unwrap();
+        let [height, width, channels] = fused.input().unwrap();
+        let pixels = Tensor::from_shape(&[1, height, width, channels], &file(name, "pixels")).unwrap();
+        let results = fused.model.into_runnable().unwrap().run(tvec!(pixels.into_tvalue())).unwrap();
+        let mut network = Network::load(&file(name, "onnx"), LoadOptions::default()).unwrap();
+        network.run(&file(name, "pixels")).unwrap();
+        for (index, result) in results.iter().enumerate() {
+            let plain = result.try_as_plain_ram().unwrap();
+            assert_eq!(plain.as_slice::<i8>().unwrap(), network.output(index), "{name}, output {index}");
+        }
+    }
+}

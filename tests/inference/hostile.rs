@@ -1,14 +1,13 @@
 //! Any bytes: an error or a network, never a panic that gets out.
 
 use facelatch::inference::{LoadError, LoadOptions, MAX_MODEL_BYTES, Network};
-use facelatch::kernels::isa::Isa;
 use proptest::prelude::*;
 
 use crate::{SMALL, painted, small};
 
 /// Loads, and runs what loads: a network that was accepted must run.
 fn load_and_run(bytes: &[u8]) -> Result<(), LoadError> {
-    let mut network = Network::load(bytes, LoadOptions { isa: Isa::best(), input_size: None })?;
+    let mut network = Network::load(bytes, LoadOptions::default())?;
     network.run(&painted(network.input_shape().iter().product())).unwrap();
     (0..network.outputs().len()).for_each(|index| assert!(!network.output(index).is_empty()));
     Ok(())

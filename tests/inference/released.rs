@@ -1,5 +1,7 @@
 //! The released networks: the same bits from all kernels, on every processor.
 
+use std::num::NonZeroUsize;
+
 use facelatch::inference::{LoadOptions, Network};
 use facelatch::kernels::isa::Isa;
 
@@ -14,7 +16,7 @@ fn bits(network: &Network) -> u64 {
 }
 
 fn bits_of(bytes: &[u8], isa: Isa, input_size: Option<[usize; 2]>) -> u64 {
-    let options = LoadOptions { isa, input_size };
+    let options = LoadOptions { isa, input_size, ..LoadOptions::default() };
     let mut network = Network::load(bytes, options).unwrap();
     network.run(&painted(network.input_shape().iter().product())).unwrap();
     bits(&network)
@@ -49,5 +51,37 @@ fn the_detector_loads_for_other_picture_sizes() {
         assert_eq!(network.input_shape()[..2], size);
         let cells: Vec<[usize; 2]> = network.outputs().iter().map(|o| [o.shape[0], o.shape[1]]).collect();
         assert!(cells.contains(&[size[0].div_ceil(8), size[1].div_ceil(8)]), "{size:?}: {cells:?}");
+    }
+}
+
+#[test]
+fn threads_change_no_bit() {
+    for name in RELEASED {
+        let bytes = released(name);
+        let expected = bits_of(&bytes, Isa::best(), None);
+        for threads in 2..=4 {
+            let threads = NonZeroUsize::new(threads).unwrap();
+            let mut network =
+                Network::load(&bytes, LoadOptions { threads, ..LoadOptions::default() }).unwrap();
+            network.run(&painted(network.input_shape().iter().product())).unwrap();
+            assert_eq!(bits(&network), expected, "{name} on {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn the_unfused_network_computes_nearly_the_same() {
+    for name in SMALL {
+        let bytes = small(name, "onnx");
+        let mut fused = Network::load(&bytes, LoadOptions::default()).unwrap();
+        let mut unfused =
+            Network::load(&bytes, LoadOptions { unfused: true, ..LoadOptions::default() }).unwrap();
+        assert_eq!(fused.outputs(), unfused.outputs());
+        fused.run(&small(name, "pixels")).unwrap();
+        unfused.run(&small(name, "pixels")).unwrap();
+        for index in 0..fused.outputs().len() {
+            let pairs = fused.output(index).iter().zip(unfused.output(index));
+            assert!(pairs.clone().all(|(a, b)| a.abs_diff(*b) <= 2), "{name}, output {index}");
+        }
     }
 }
