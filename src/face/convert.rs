@@ -95,14 +95,24 @@ fn copy_rows(frame: &EncodedFrame<'_>, pixels: &mut [u8]) -> Result<(), PictureE
     Ok(())
 }
 
-/// Decodes one JPEG whose size must be the frame's. The decoder is strict: a picture with damaged rows is
-/// refused rather than filled with grey.
+/// Stuffed ones that are put before a JPEG's end marker. No Huffman code is all ones (T.81, annex C.2): when
+/// rows are missing, the decoder runs into them and fails, where it would fill the rest with grey. It reads
+/// ahead by less than this.
+const TRIPWIRE: [u8; 32] = [
+    0xFF, 0, 0xFF, 0, 0xFF, 0, 0xFF, 0, 0xFF, 0, 0xFF, 0, 0xFF, 0, 0xFF, 0, 0xFF, 0, 0xFF, 0, 0xFF, 0, 0xFF,
+    0, 0xFF, 0, 0xFF, 0, 0xFF, 0, 0xFF, 0,
+];
+
+/// A JPEG's end marker.
+const END: [u8; 2] = [0xFF, 0xD9];
+
+/// Decodes one JPEG whose size must be the frame's. A picture with damaged or missing rows is refused.
 fn decode_jpeg(frame: &EncodedFrame<'_>, pixels: &mut [u8]) -> Result<(), ConvertError> {
     let end = frame.bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-    let bytes = &frame.bytes[..end];
-    if !bytes.ends_with(&[0xFF, 0xD9]) {
+    let Some(body) = frame.bytes[..end].strip_suffix(&END) else {
         return Err(ConvertError::JpegCutOff { len: frame.bytes.len() });
-    }
+    };
+    let bytes = [body, &TRIPWIRE, &END].concat();
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(MAX_SIDE)

@@ -196,3 +196,129 @@ impl Window {
         Detection { bounds, landmarks: Landmarks(face.landmarks.0.map(point)), score: face.score }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::crop::Pyramid;
+    use super::super::network::Output;
+    use super::*;
+
+    const STRIDE: usize = 8;
+    const CELLS: usize = 15 * 20;
+
+    /// A detector of one stride that sees an upright face of 24x32 pixels around one cell, wherever it looks.
+    struct OneFace {
+        scores: [i8; CELLS],
+        boxes: [i8; 4 * CELLS],
+        landmarks: [i8; 10 * CELLS],
+    }
+
+    impl OneFace {
+        fn at(row: usize, column: usize) -> Self {
+            let mut scores = [-128; CELLS];
+            scores[20 * row + column] = 100;
+            let mut landmarks = [0; 10 * CELLS];
+            for place in landmarks.chunks_exact_mut(10) {
+                place.copy_from_slice(&[-8, -8, 8, -8, 0, 0, -6, 8, 6, 8]);
+            }
+            let mut boxes = [12; 4 * CELLS];
+            boxes.chunks_exact_mut(2).for_each(|side| side[1] = 16);
+            Self { scores, boxes, landmarks }
+        }
+    }
+
+    impl Network for OneFace {
+        fn input_size(&self) -> (usize, usize) {
+            (120, 160)
+        }
+
+        fn run(&mut self, pixels: &[u8]) -> Result<(), NetworkError> {
+            assert_eq!(pixels.len(), 120 * 160 * 3);
+            Ok(())
+        }
+
+        fn output(&self, index: usize) -> Option<Output<'_>> {
+            let (values, channels, scale): (&[i8], _, _) = match index {
+                0 => (&self.scores, 1, 0.1),
+                1 => (&self.boxes, 4, 0.125),
+                2 => (&self.landmarks, 10, 0.125),
+                _ => return None,
+            };
+            Some(Output { values, rows: 15, columns: 20, channels, scale, zero_point: 0 })
+        }
+    }
+
+    fn detector(network: OneFace, score: usize, refine: bool) -> Detector {
+        let level = LevelOutputs { stride: STRIDE, score, bounds: 1, landmarks: 2 };
+        let settings = DetectorSettings {
+            levels: vec![level],
+            cell_offset: 0.5,
+            least_score: 0.5,
+            most_overlap: 0.4,
+            blend_overlap: 0.8,
+            refine,
+        };
+        Detector::new(Box::new(network), settings).unwrap()
+    }
+
+    #[test]
+    fn faces_are_found_in_the_picture_s_own_pixels_whatever_its_size() {
+        for (width, height, scale) in [(160, 120, 1.0), (640, 480, 4.0), (320, 60, 2.0), (500, 1000, 8.333)] {
+            let picture = RgbImage::new(width, height).unwrap();
+            let mut pyramid = Pyramid::default();
+            let layers = pyramid.build(picture.view(), 40);
+            let found = detector(OneFace::at(4, 6), 0, false).detect(&layers).unwrap();
+            assert_eq!(found.len(), 1);
+            let centre = found[0].bounds.centre();
+            let (x, y) = (scale * 6.5 * 8.0, scale * 4.5 * 8.0);
+            assert!(centre.distance(Point::new(x, y)) < 0.01 * (x + y), "{width}x{height}: {centre:?}");
+            assert!((found[0].bounds.height() / scale - 32.0).abs() < 0.5, "{width}x{height}");
+        }
+    }
+
+    #[test]
+    fn the_closer_look_gives_the_mean_of_both_sides_in_the_picture_s_pixels() {
+        let picture = RgbImage::new(320, 240).unwrap();
+        let mut pyramid = Pyramid::default();
+        let layers = pyramid.build(picture.view(), 40);
+        let mut detector = detector(OneFace::at(7, 10), 0, true);
+        let place = |p: Point| Point::new(p.x + 100.0, p.y + 60.0);
+        let face = Detection {
+            bounds: Bounds { left: 110.0, top: 70.0, right: 200.0, bottom: 170.0 },
+            landmarks: Landmarks(TEMPLATE.0.map(place)),
+            score: 0.7,
+        };
+        let refined = detector.refine(&layers, &face).unwrap();
+        assert_eq!((refined.bounds, refined.score), (face.bounds, face.score));
+        let size = TEMPLATE.eye_distance() / REFINED_EYES;
+        assert!((refined.landmarks.eye_distance() - 16.0 * size).abs() < 0.1);
+        let eyes = refined.landmarks.left_eye().towards(refined.landmarks.right_eye(), 0.5);
+        assert!(
+            (eyes.x - 156.0).abs() < 0.1,
+            "the mean of a look and its mirror image is symmetric: {eyes:?}"
+        );
+    }
+
+    #[test]
+    fn a_face_that_is_not_found_again_stays_as_it_was() {
+        let picture = RgbImage::new(320, 240).unwrap();
+        let mut pyramid = Pyramid::default();
+        let layers = pyramid.build(picture.view(), 40);
+        let face = Detection { landmarks: TEMPLATE, ..Detection::default() };
+        let away = detector(OneFace::at(1, 1), 0, true).refine(&layers, &face).unwrap();
+        assert_eq!(away, face);
+        let spot = Detection { landmarks: Landmarks::default(), ..face };
+        assert_eq!(detector(OneFace::at(7, 10), 0, true).refine(&layers, &spot).unwrap(), spot);
+    }
+
+    #[test]
+    fn an_output_of_another_shape_is_an_error_that_names_it() {
+        let picture = RgbImage::new(160, 120).unwrap();
+        let mut pyramid = Pyramid::default();
+        let layers = pyramid.build(picture.view(), 40);
+        let wrong = detector(OneFace::at(4, 6), 1, false).detect(&layers).unwrap_err();
+        assert!(wrong.to_string().contains("output 1 of the network is 15x20x4"), "{wrong}");
+        let missing = detector(OneFace::at(4, 6), 9, false).detect(&layers).unwrap_err();
+        assert!(missing.to_string().contains("output 9 of the network is missing"), "{missing}");
+    }
+}

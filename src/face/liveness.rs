@@ -79,12 +79,48 @@ pub fn combined_score(logits: impl IntoIterator<Item = f32>) -> Option<f32> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::crop::Pyramid;
+    use super::super::network::Output;
     use super::*;
 
     #[test]
     fn the_context_is_a_square_around_the_face() {
         let face = Bounds { left: 10.0, top: 20.0, right: 30.0, bottom: 60.0 };
         assert_eq!(context(&face, 1.5).edges(), [-10.0, 10.0, 50.0, 70.0]);
+    }
+
+    /// A network that answers with its upper left pixel's red and green.
+    struct Echo([i8; 2], usize);
+
+    impl Network for Echo {
+        fn input_size(&self) -> (usize, usize) {
+            (8, 8)
+        }
+
+        fn run(&mut self, pixels: &[u8]) -> Result<(), NetworkError> {
+            self.0 = [(pixels[0] / 2) as i8, (pixels[1] / 2) as i8];
+            Ok(())
+        }
+
+        fn output(&self, index: usize) -> Option<Output<'_>> {
+            let values = self.0.get(..self.1)?;
+            let output = Output { values, rows: 1, columns: 1, channels: self.1, scale: 0.5, zero_point: 10 };
+            (index == 0).then_some(output)
+        }
+    }
+
+    #[test]
+    fn one_logit_is_read_as_it_is_and_two_as_their_difference() {
+        let mut picture = RgbImage::new(32, 32).unwrap();
+        picture.pixels_mut().chunks_exact_mut(3).for_each(|p| p.copy_from_slice(&[60, 100, 0]));
+        let face = Bounds { left: 8.0, top: 8.0, right: 24.0, bottom: 24.0 };
+        let mut pyramid = Pyramid::default();
+        let layers = pyramid.build(picture.view(), 8);
+        for (outputs, live_index, logit) in [(1, 0, 10.0), (2, 0, -10.0), (2, 1, 10.0)] {
+            let settings = LivenessSettings { crop_factor: 1.2, live_index, outputs, least_score: 0.5 };
+            let mut judge = LivenessJudge::new(Box::new(Echo([0; 2], outputs)), settings).unwrap();
+            assert_eq!(judge.logit(&layers, &face).unwrap(), logit, "{outputs} {live_index}");
+        }
     }
 
     #[test]

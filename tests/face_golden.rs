@@ -1,0 +1,131 @@
+//! The face room against its reference in numpy; `tests/data/face/make.py` says how that was made.
+
+use facelatch::face::align::{CROP_BYTES, CROP_SIDE, align};
+use facelatch::face::crop::Pyramid;
+use facelatch::face::decode::{Level, decode};
+use facelatch::face::geometry::{Landmarks, Point};
+use facelatch::face::image::RgbImage;
+use facelatch::face::network::Output;
+use facelatch::face::nms::Candidates;
+use facelatch::face::template::Template;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+#[derive(Deserialize)]
+struct Expected {
+    crop: Vec<Crop>,
+    head: Vec<Head>,
+    face: Vec<Face>,
+    template: Embedding,
+}
+
+#[derive(Deserialize)]
+struct Crop {
+    file: PathBuf,
+    landmarks: [f32; 10],
+}
+
+#[derive(Deserialize)]
+struct Head {
+    name: String,
+    shape: [usize; 3],
+    scale: f32,
+    zero_point: i8,
+}
+
+#[derive(Deserialize)]
+struct Face {
+    bounds: [f32; 4],
+    landmarks: [f32; 10],
+    score: f32,
+}
+
+#[derive(Deserialize)]
+struct Embedding {
+    output: Vec<i8>,
+    zero_point: i8,
+    embedding: Vec<i8>,
+}
+
+fn data(file: impl AsRef<Path>) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/face").join(file)
+}
+
+fn expected() -> Expected {
+    toml::from_str(&std::fs::read_to_string(data("expected.toml")).unwrap()).unwrap()
+}
+
+fn picture(file: impl AsRef<Path>) -> RgbImage {
+    let picture = image::open(data(file)).unwrap().into_rgb8();
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    RgbImage::from_pixels(picture.into_raw(), width, height).unwrap()
+}
+
+fn landmarks(numbers: &[f32; 10]) -> Landmarks {
+    Landmarks(std::array::from_fn(|i| Point::new(numbers[2 * i], numbers[2 * i + 1])))
+}
+
+#[test]
+fn aligned_crops_are_those_of_the_reference() {
+    let picture = picture("picture.png");
+    for case in expected().crop {
+        let mut crop = Box::new([0; CROP_BYTES]);
+        let mut pyramid = Pyramid::default();
+        align(&pyramid.build(picture.view(), 40), &landmarks(&case.landmarks), &mut crop).unwrap();
+        let wanted = self::picture(&case.file);
+        assert_eq!(wanted.pixels().len(), CROP_SIDE * CROP_SIDE * 3);
+        let differences: Vec<u8> = crop.iter().zip(wanted.pixels()).map(|(a, b)| a.abs_diff(*b)).collect();
+        let worst = *differences.iter().max().unwrap();
+        let mean = differences.iter().map(|&d| f64::from(d)).sum::<f64>() / differences.len() as f64;
+        assert!(worst <= 2 && mean < 0.3, "{}: worst {worst}, mean {mean}", case.file.display());
+    }
+}
+
+#[test]
+fn the_detector_s_outputs_are_decoded_and_suppressed_as_by_the_reference() {
+    let expected = expected();
+    let bytes: Vec<i8> =
+        std::fs::read(data("heads.bin")).unwrap().into_iter().map(|byte| byte as i8).collect();
+    let output = |name: String| {
+        let mut at = 0;
+        for head in &expected.head {
+            let [rows, columns, channels] = head.shape;
+            let values = &bytes[at..at + rows * columns * channels];
+            let (scale, zero_point) = (head.scale, head.zero_point);
+            if head.name == name {
+                return Output { values, rows, columns, channels, scale, zero_point };
+            }
+            at += values.len();
+        }
+        panic!("no output {name}");
+    };
+    let mut candidates = Candidates::default();
+    for stride in [8, 16, 32] {
+        let level = Level {
+            stride: stride as f32,
+            offset: 0.5,
+            scores: output(format!("score_{stride}")),
+            boxes: output(format!("box_{stride}")),
+            landmarks: output(format!("landmarks_{stride}")),
+        };
+        decode(&level, 0.5, &mut candidates);
+    }
+    let faces = candidates.suppress(0.35, 0.8);
+    assert_eq!(faces.len(), expected.face.len());
+    for (face, wanted) in faces.iter().zip(&expected.face) {
+        assert!((face.score - wanted.score).abs() < 1e-4);
+        for (edge, wanted) in face.bounds.edges().iter().zip(&wanted.bounds) {
+            assert!((edge - wanted).abs() < 0.01, "{edge} instead of {wanted}");
+        }
+        for (point, wanted) in face.landmarks.0.iter().zip(landmarks(&wanted.landmarks).0) {
+            assert!(point.distance(wanted) < 0.01, "{point:?} instead of {wanted:?}");
+        }
+    }
+}
+
+#[test]
+fn an_embedder_s_output_becomes_the_reference_s_template() {
+    let Embedding { output, zero_point, embedding } = expected().template;
+    let template = Template::from_output(&output, zero_point, 0, 0).unwrap();
+    assert_eq!(template.embedding.to_vec(), embedding);
+}
