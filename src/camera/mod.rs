@@ -5,12 +5,8 @@
 //! crate drives: it tells how many bytes were received and when, and does not wait for ever.
 
 mod jpeg;
-#[cfg(any(test, feature = "device"))]
-mod newest;
 pub mod replay;
 mod stream;
-#[cfg(feature = "device")]
-pub mod v4l;
 mod y4m;
 
 use std::path::PathBuf;
