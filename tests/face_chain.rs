@@ -1,5 +1,7 @@
 //! The released networks on the bundled scene: from a frame's bytes to observations.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use facelatch::camera::replay::{Replay, ReplayOptions};
 use facelatch::camera::{Camera, CameraError, PixelFormat};
 use facelatch::face::analyze::{FaceAnalyzer, MAX_CLOSE};

@@ -1,8 +1,7 @@
 //! Frames in: the camera, its pixel formats, and its stand-ins.
 //!
 //! It does not know what is in a picture, and decodes no more than it must: pictures, JPEG streams and
-//! YUV4MPEG2 files are replayed by [`replay`]; a Linux camera is in `v4l` (feature `device`), which the `v4l`
-//! crate drives: it tells how many bytes were received and when, and does not wait for ever.
+//! YUV4MPEG2 files are replayed by [`replay`].
 
 mod jpeg;
 pub mod replay;

@@ -290,7 +290,7 @@ mod tests {
     /// A smooth face-like blob with some fine detail.
     fn good() -> Measures {
         let wave = |x: usize, y: usize| 25.0 * (x as f32 / 9.0).cos() * (y as f32 / 7.0).sin();
-        let fine = |x: usize, y: usize| if (x / 2 + y / 2) % 2 == 0 { 4.0 } else { -4.0 };
+        let fine = |x: usize, y: usize| if (x / 2 + y / 2).is_multiple_of(2) { 4.0 } else { -4.0 };
         measure(&crop(|x, y| (130.0 + 1.5 * wave(x, y) + fine(x, y)) as u8))
     }
 

@@ -28,7 +28,7 @@ const ALIGNMENT: usize = 64;
 #[derive(Debug)]
 enum Work {
     Pixels,
-    Conv(Conv),
+    Conv(Box<Conv>),
     Add(AddSpec),
     Double { width: usize, channels: usize },
 }
@@ -140,7 +140,7 @@ fn work(graph: &FusedGraph, node: &TypedNode, op: &Fused, isa: Isa) -> Result<Wo
         Fused::Add(spec) => Work::Add(spec.as_ref().clone()),
         Fused::Conv(spec) => {
             let conv = Conv::new(spec.as_ref().clone(), isa);
-            Work::Conv(conv.map_err(|source| LoadError::Conv { node: node.name.clone(), source })?)
+            Work::Conv(Box::new(conv.map_err(|source| LoadError::Conv { node: node.name.clone(), source })?))
         }
         Fused::Double => {
             let shape = sizes(graph, node.inputs[0])?;
