@@ -1,5 +1,7 @@
 //! The face room against its reference in numpy; `tests/data/face/make.py` says how that was made.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use facelatch::face::align::{CROP_BYTES, CROP_SIDE, align};
 use facelatch::face::crop::Pyramid;
 use facelatch::face::decode::{Level, decode};
