@@ -18,19 +18,20 @@ fn root() -> &'static Path {
 }
 
 fn models() -> ModelFolder {
-    ModelFolder::read(&root().join("model/release")).unwrap()
+    ModelFolder::read(&root().join("model/release")).expect("the models are released")
 }
 
 fn analyzer() -> FaceAnalyzer {
-    models().files().compile().unwrap().0
+    models().files().compile().expect("the released models compile").0
 }
 
 /// The frames of the bundled scene from `first` on, decoded.
 fn scene(first: usize, count: usize) -> Vec<(RgbImage, Duration)> {
-    let mut replay = Replay::open(&root().join("boards/sim/scene.mjpeg"), ReplayOptions::default()).unwrap();
+    let mut replay = Replay::open(&root().join("boards/sim/scene.mjpeg"), ReplayOptions::default())
+        .expect("the scene is bundled");
     let mut frames = Vec::new();
     for index in 0..first + count {
-        let frame = replay.next_frame(Duration::ZERO).unwrap();
+        let frame = replay.next_frame(Duration::ZERO).expect("the scene has that frame");
         assert_eq!(frame.format, PixelFormat::Mjpeg);
         let (width, height) = (frame.width, frame.height);
         let encoded = EncodedFrame {
@@ -41,8 +42,8 @@ fn scene(first: usize, count: usize) -> Vec<(RgbImage, Duration)> {
             stride: frame.stride,
         };
         if index >= first {
-            let mut picture = RgbImage::new(1, 1).unwrap();
-            to_rgb(&encoded, &mut picture).unwrap();
+            let mut picture = RgbImage::new(1, 1).expect("one pixel is a picture");
+            to_rgb(&encoded, &mut picture).expect("the scene is whole");
             frames.push((picture, frame.captured_at));
         }
     }
@@ -160,7 +161,7 @@ proptest! {
     fn any_picture_of_any_size_is_analysed(
         width in 1_usize..400, height in 1_usize..300, seed in any::<u32>(), paste in any::<bool>()
     ) {
-        let mut picture = RgbImage::new(width, height).unwrap();
+        let mut picture = RgbImage::new(width, height).expect("the sides are at least 1");
         let mut state = seed;
         for byte in picture.pixels_mut() {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -175,7 +176,7 @@ proptest! {
             }
         }
         let faces = ANALYZER.with(|a| a.borrow_mut().analyze(&picture.view(), Duration::from_millis(1)));
-        let faces = faces.unwrap();
+        let faces = faces.expect("any picture is analysed");
         prop_assert!(faces.iter().skip(MAX_CLOSE).all(|face| face.close.is_none()));
         prop_assert!(faces.iter().all(|face| face.landmarks.is_finite()));
     }

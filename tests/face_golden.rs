@@ -54,13 +54,14 @@ fn data(file: impl AsRef<Path>) -> PathBuf {
 }
 
 fn expected() -> Expected {
-    toml::from_str(&std::fs::read_to_string(data("expected.toml")).unwrap()).unwrap()
+    let text = std::fs::read_to_string(data("expected.toml")).expect("it lies beside make.py");
+    toml::from_str(&text).expect("make.py writes TOML")
 }
 
 fn picture(file: impl AsRef<Path>) -> RgbImage {
-    let picture = image::open(data(file)).unwrap().into_rgb8();
+    let picture = image::open(data(file)).expect("make.py writes it").into_rgb8();
     let (width, height) = (picture.width() as usize, picture.height() as usize);
-    RgbImage::from_pixels(picture.into_raw(), width, height).unwrap()
+    RgbImage::from_pixels(picture.into_raw(), width, height).expect("a picture has its size")
 }
 
 fn landmarks(numbers: &[f32; 10]) -> Landmarks {

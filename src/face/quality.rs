@@ -199,6 +199,13 @@ pub struct Gate {
 
 impl Gate {
     /// What recognition asks for: below it, errors rise.
+    ///
+    /// # Source
+    /// Measured: one photograph of each of 619 LFW pairs was degraded step by step, and each limit set where
+    /// the verification accuracy (95.6 % undegraded) falls below about 93 %: blur of 2 to 3 pixels with 42
+    /// between the eyes, motion over 9 to 13 of them, light at a fifth, half of the face white, one side at a
+    /// fifth. Size is stricter than needed (93.7 % at 12 pixels): a small face says little of liveness. Pose and
+    /// misfit are a choice beyond 99 % of LFW's pictures.
     pub const RECOGNITION: Self = Self {
         eye_distance: 16.0,
         sharpness: 0.0004,
@@ -213,7 +220,8 @@ impl Gate {
         misfit: 9.0,
     };
 
-    /// What enrolment asks for: a template that many later pictures are compared with.
+    /// What enrolment asks for: a template that many later pictures are compared with. A choice, at which
+    /// the accuracy is still within half a point of the undegraded.
     pub const ENROLMENT: Self = Self {
         eye_distance: 30.0,
         sharpness: 0.001,
