@@ -179,7 +179,7 @@ fn from_port<E: Debug>(error: E) -> MapError {
     MapError::Hardware { reason: format!("{error:?}") }
 }
 
-fn from_storage<E: Debug>(error: StorageError<E>) -> MapError {
+pub(super) fn from_storage<E: Debug>(error: StorageError<E>) -> MapError {
     match error {
         StorageError::FullStorage => MapError::Full,
         StorageError::Storage { value, .. } => MapError::Hardware { reason: format!("{value:?}") },
@@ -188,7 +188,7 @@ fn from_storage<E: Debug>(error: StorageError<E>) -> MapError {
 }
 
 /// The result of a future that never waits.
-fn ready<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn ready<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {
         if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

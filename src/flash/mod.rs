@@ -6,11 +6,13 @@
 //!
 //! It does not know what is stored: keys are numbers, values are bytes.
 
+pub mod audit;
 pub mod file;
 pub mod key;
 pub mod map;
 pub mod sim;
 
+pub use audit::{AuditLog, Entry, Event, Gap};
 pub use file::{FileFlash, FileFlashError};
 pub use key::{DeviceKey, KeyError};
 pub use map::{Map, MapError, Namespace};

@@ -1,5 +1,6 @@
 //! The flash fails: power cuts at every byte, images of anything, a chip that wears out.
 
+mod audit;
 mod cuts;
 mod deletion;
 mod images;
