@@ -26,6 +26,8 @@ const HEAD: usize = 1 + 2 * LINK;
 const MAX_ENTRY: usize = 128;
 
 type Link = [u8; LINK];
+/// An entry, the link before it and its own.
+type Stored = (Entry, Link, Link);
 
 /// What happened. New events are added at the end, none is ever moved or removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,7 +162,7 @@ impl<F: NorFlash<Error: Debug>> AuditLog<F> {
     }
 
     /// Every item of the queue: an entry with the link before it and its own, or what is none.
-    fn stored(&mut self) -> Result<Vec<Option<(Entry, Link, Link)>>, MapError> {
+    fn stored(&mut self) -> Result<Vec<Option<Stored>>, MapError> {
         let mut buffer = [0; MAX_ENTRY];
         let mut found = Vec::new();
         let mut items = ready(self.queue.iter()).map_err(from_storage)?;
@@ -171,7 +173,7 @@ impl<F: NorFlash<Error: Debug>> AuditLog<F> {
     }
 }
 
-fn parse(bytes: &[u8]) -> Option<(Entry, Link, Link)> {
+fn parse(bytes: &[u8]) -> Option<Stored> {
     let (head, body) = bytes.split_at_checked(HEAD)?;
     let previous: Link = head[1..1 + LINK].try_into().ok()?;
     let stored: Link = head[1 + LINK..].try_into().ok()?;

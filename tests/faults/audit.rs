@@ -65,8 +65,8 @@ fn a_cut_at_any_byte_of_an_entry_keeps_all_that_was_logged() {
             log.push(entries + 1, Event::Started, None, None).expect("the log goes on");
             let (found, gaps) = log.entries().expect("read");
             assert_eq!(gaps, [], "{entries} entries, cut {cut} of {changed}");
-            let whole = found.iter().filter(|entry| entry.event == Event::Opened);
-            assert_eq!(whole.last().map(|entry| u64::from(entry.number) + 1).unwrap_or(0), entries);
+            let mut whole = found.iter().filter(|entry| entry.event == Event::Opened);
+            assert_eq!(whole.next_back().map(|entry| u64::from(entry.number) + 1).unwrap_or(0), entries);
         }
         cuts += changed;
     }
