@@ -62,6 +62,33 @@ impl DeviceKey {
         Self(Zeroizing::new(bytes))
     }
 
+    /// A new key from the system's randomness.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn random() -> Result<Self, KeyError> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        getrandom::fill(bytes.as_mut_slice()).map_err(|_| KeyError::Random)?;
+        Ok(Self(bytes))
+    }
+
+    /// Seals another key, to be stored under the map's key `place`.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn seal_key(&self, place: u32, key: &Self) -> Result<Vec<u8>, KeyError> {
+        self.seal(place, key.0.as_slice())
+    }
+
+    /// Opens a key that [`DeviceKey::seal_key`] sealed.
+    ///
+    /// # Errors
+    /// When it was not sealed for this place with this key.
+    pub fn open_key(&self, place: u32, sealed: &[u8]) -> Result<Self, KeyError> {
+        let bytes = self.open(place, sealed)?;
+        Ok(Self::from_bytes(bytes.as_slice().try_into().map_err(|_| KeyError::DoesNotOpen)?))
+    }
+
     /// Reads the key in `path`, or makes one that only its owner may read.
     ///
     /// # Errors
@@ -86,8 +113,7 @@ impl DeviceKey {
 
     fn create(path: &Path) -> Result<Self, KeyError> {
         let refused = |source| KeyError::Io { path: path.to_owned(), source };
-        let mut bytes = Zeroizing::new([0; 32]);
-        getrandom::fill(bytes.as_mut_slice()).map_err(|_| KeyError::Random)?;
+        let key = Self::random()?;
         let draft = path.with_extension("new");
         let mut file = OpenOptions::new()
             .write(true)
@@ -96,9 +122,9 @@ impl DeviceKey {
             .mode(0o600)
             .open(&draft)
             .map_err(refused)?;
-        file.write_all(bytes.as_slice()).and_then(|()| file.sync_all()).map_err(refused)?;
+        file.write_all(key.0.as_slice()).and_then(|()| file.sync_all()).map_err(refused)?;
         fs::rename(&draft, path).map_err(refused)?;
-        Ok(Self(bytes))
+        Ok(key)
     }
 
     /// Seals `record`, to be stored under the map's key `place`.

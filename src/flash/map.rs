@@ -7,6 +7,7 @@ use core::fmt::Debug;
 use core::ops::Range;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
+use std::collections::{BTreeSet, HashSet};
 
 use embedded_storage_async::nor_flash::NorFlash;
 use sequential_storage::Error as StorageError;
@@ -17,6 +18,9 @@ use thiserror::Error;
 /// The longest record, in bytes: with its head it must fit into one erase block.
 pub const MAX_RECORD: usize = 3072;
 
+/// The shortest part of a secret that [`Map::destroy`] finds: by chance 8 random bytes stand nowhere else.
+pub const TRACE: usize = 8;
+
 /// What a key's highest byte says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -25,6 +29,8 @@ pub enum Namespace {
     Person = 1,
     /// The door's failures.
     Lockout = 2,
+    /// Keys of people, sealed by the device's key.
+    PersonKey = 3,
 }
 
 impl Namespace {
@@ -113,6 +119,8 @@ impl<F: NorFlash<Error: Debug>> Map<F> {
     /// When the storage is damaged or does not answer.
     pub fn all(&mut self) -> Result<Vec<(u32, Vec<u8>)>, MapError> {
         let Self { storage, buffer } = self;
+        // sequential-storage 8.0.2 ends an interrupted erase when one item is fetched, but not when all are.
+        ready(storage.fetch_item::<&[u8]>(buffer, &0)).map_err(from_storage)?;
         let mut records = std::collections::BTreeMap::new();
         let mut items = ready(storage.fetch_all_items(buffer)).map_err(from_storage)?;
         let mut value = vec![0; MAX_RECORD + 64];
@@ -121,9 +129,57 @@ impl<F: NorFlash<Error: Debug>> Map<F> {
         }
         Ok(records.into_iter().collect())
     }
+
+    /// Overwrites with zeros what the region holds of `secret`, be it current, outdated or a torn part, down
+    /// to [`TRACE`] bytes. Of a record only what no other shares may be given, such as a sealed one. The chip
+    /// must allow clearing bits of a word that is already written.
+    ///
+    /// # Errors
+    /// When the port fails; then call it again later.
+    pub fn destroy(&mut self, secret: &[u8]) -> Result<(), MapError> {
+        let traces: HashSet<&[u8]> = secret.windows(TRACE).collect();
+        let Range { start, end } = self.storage.flash_range();
+        let mut image = vec![0; (end - start) as usize];
+        let flash = self.storage.flash();
+        ready(flash.read(start, &mut image)).map_err(from_port)?;
+        let mut clear = BTreeSet::new();
+        for (at, window) in image.windows(TRACE).enumerate() {
+            if traces.contains(window) {
+                clear.extend(at / F::WRITE_SIZE..(at + TRACE).div_ceil(F::WRITE_SIZE));
+            }
+        }
+        let mut word = vec![0; F::WRITE_SIZE];
+        for at in clear.into_iter().map(|unit| unit * F::WRITE_SIZE) {
+            word.copy_from_slice(&image[at..at + F::WRITE_SIZE]);
+            blot(&mut word, &image, at, &traces);
+            ready(flash.write(start + at as u32, &word)).map_err(from_port)?;
+        }
+        Ok(())
+    }
+
+    /// The flash, after the map is done with it.
+    #[must_use]
+    pub fn into_flash(self) -> F {
+        self.storage.destroy().0
+    }
 }
 
-fn from_storage<E: Debug>(error: StorageError<E>) -> MapError {
+/// Clears those bytes of the word at `at` that are part of a trace.
+fn blot(word: &mut [u8], image: &[u8], at: usize, traces: &HashSet<&[u8]>) {
+    for (i, byte) in word.iter_mut().enumerate() {
+        let first = (at + i).saturating_sub(TRACE - 1);
+        let last = (at + i).min(image.len() - TRACE);
+        if (first..=last).any(|start| traces.contains(&image[start..start + TRACE])) {
+            *byte = 0;
+        }
+    }
+}
+
+fn from_port<E: Debug>(error: E) -> MapError {
+    MapError::Hardware { reason: format!("{error:?}") }
+}
+
+pub(super) fn from_storage<E: Debug>(error: StorageError<E>) -> MapError {
     match error {
         StorageError::FullStorage => MapError::Full,
         StorageError::Storage { value, .. } => MapError::Hardware { reason: format!("{value:?}") },
@@ -132,7 +188,7 @@ fn from_storage<E: Debug>(error: StorageError<E>) -> MapError {
 }
 
 /// The result of a future that never waits.
-fn ready<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn ready<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {
         if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

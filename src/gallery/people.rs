@@ -1,9 +1,14 @@
 //! Enrolled people in memory, and their sealed records in flash.
 //!
 //! ```text
-//! record of person n, under key Person | n, sealed: version 1 | postcard of (name, role, templates)
-//! an empty record: the person was deleted
+//! PersonKey | n   32 random bytes, sealed by the device's key
+//! Person    | n   version 1 | postcard of (name, role, templates), sealed by person n's key
+//! Person    | n   empty: the person was deleted
 //! ```
+//!
+//! Enrolment stores the key and then the record; the record decides. Deletion stores the empty record and then
+//! overwrites the sealed key wherever the flash holds it, without which the device's key opens nothing. Loading
+//! ends a deletion that a power cut interrupted.
 
 use core::fmt;
 
@@ -14,6 +19,7 @@ use thiserror::Error;
 use super::matching::{Match, nearest};
 use crate::face::template::Template;
 use crate::flash::{DeviceKey, KeyError, Map, MapError, Namespace};
+use std::collections::BTreeMap;
 
 /// Templates that one person can have.
 pub const TEMPLATES_PER_PERSON: usize = 5;
@@ -93,27 +99,57 @@ impl<F: NorFlash> fmt::Debug for Gallery<F> {
 }
 
 impl<F: NorFlash<Error: fmt::Debug>> Gallery<F> {
-    /// Reads everybody from `map`. Records that do not open are left as they are and told by
-    /// [`Gallery::damaged`].
+    /// Reads everybody from `map`, and ends a deletion that was interrupted. Records that do not open are left
+    /// as they are and told by [`Gallery::damaged`].
     ///
     /// # Errors
     /// When the storage as a whole is damaged or does not answer.
     pub fn load(mut map: Map<F>, key: DeviceKey, capacity: usize) -> Result<Self, GalleryError> {
-        let mut people = Vec::with_capacity(capacity);
-        let mut damaged = Vec::new();
-        let mut next_id = 1;
-        for (place, sealed) in map.all()? {
-            let Some(id) = Namespace::Person.number(place) else { continue };
-            next_id = next_id.max(id + 1);
-            if sealed.is_empty() {
-                continue;
-            }
-            match open(&key, place, id, &sealed) {
-                Some(person) if people.len() < capacity => people.push(person),
-                _ => damaged.push(id),
+        let records: BTreeMap<u32, Vec<u8>> = map.all()?.into_iter().collect();
+        let mut gallery = Self {
+            people: Vec::with_capacity(capacity),
+            capacity,
+            next_id: 1,
+            damaged: Vec::new(),
+            map,
+            key,
+        };
+        let numbers: std::collections::BTreeSet<u32> = records
+            .keys()
+            .filter_map(|&place| Namespace::Person.number(place).or(Namespace::PersonKey.number(place)))
+            .collect();
+        for id in numbers {
+            gallery.next_id = gallery.next_id.max(id + 1);
+            let record = |namespace: Namespace| records.get(&namespace.key(id)).map(Vec::as_slice);
+            match (record(Namespace::PersonKey), record(Namespace::Person)) {
+                (Some(sealed_key), Some([])) => gallery.map.destroy(sealed_key)?,
+                (None, Some([])) => {}
+                (sealed_key, sealed) => match open(&gallery.key, id, sealed_key, sealed) {
+                    Some(person) if gallery.people.len() < capacity => gallery.people.push(person),
+                    _ => gallery.damaged.push(id),
+                },
             }
         }
-        Ok(Self { people, capacity, next_id, damaged, map, key })
+        Ok(gallery)
+    }
+
+    /// Seals everybody's key with the device's key `new` instead of `old`, before the gallery is loaded with
+    /// `new`. After a power cut call it again with the same keys. Returns how many were sealed anew.
+    ///
+    /// # Errors
+    /// When the storage fails or there is no randomness.
+    pub fn change_key(map: &mut Map<F>, old: &DeviceKey, new: &DeviceKey) -> Result<usize, GalleryError> {
+        let mut changed = 0;
+        for (place, sealed) in map.all()? {
+            if Namespace::PersonKey.number(place).is_none() {
+                continue;
+            }
+            let Ok(bytes) = old.open(place, &sealed) else { continue };
+            map.set(place, &new.seal(place, &bytes)?)?;
+            map.destroy(&sealed)?;
+            changed += 1;
+        }
+        Ok(changed)
     }
 
     /// Everybody, in the order of their numbers.
@@ -122,7 +158,8 @@ impl<F: NorFlash<Error: fmt::Debug>> Gallery<F> {
         &self.people
     }
 
-    /// Numbers of the people whose records do not open: damaged, or sealed by another device.
+    /// Numbers of the people whose records do not open: damaged, sealed by another device, beyond the capacity,
+    /// or not wholly written when the power was cut. [`Gallery::delete`] takes them too.
     #[must_use]
     pub fn damaged(&self) -> &[u32] {
         &self.damaged
@@ -166,15 +203,26 @@ impl<F: NorFlash<Error: fmt::Debug>> Gallery<F> {
         Ok(id)
     }
 
-    /// Deletes a person. On an error the person is still enrolled.
+    /// Deletes a person, and destroys the key without which nothing of that person can be read. On an error
+    /// either the person is still enrolled, or is not and the next start destroys the key.
     ///
     /// # Errors
     /// When nobody has that number or the storage fails.
     pub fn delete(&mut self, id: u32) -> Result<(), GalleryError> {
-        let at = self.people.iter().position(|p| p.id == id).ok_or(GalleryError::Nobody { id })?;
+        if self.person(id).is_none() && !self.damaged.contains(&id) {
+            return Err(GalleryError::Nobody { id });
+        }
+        let sealed_key = self.map.get(Namespace::PersonKey.key(id))?;
         self.map.set(Namespace::Person.key(id), &[])?;
-        self.people.remove(at);
-        Ok(())
+        self.people.retain(|person| person.id != id);
+        self.damaged.retain(|damaged| *damaged != id);
+        sealed_key.map_or(Ok(()), |sealed_key| Ok(self.map.destroy(&sealed_key)?))
+    }
+
+    /// The map, after the gallery is done with it.
+    #[must_use]
+    pub fn into_map(self) -> Map<F> {
+        self.map
     }
 
     /// The map, for other records that are kept beside the people.
@@ -188,13 +236,16 @@ impl<F: NorFlash<Error: fmt::Debug>> Gallery<F> {
             Record { name: person.name.clone(), role: person.role, templates: person.templates.clone() };
         let mut bytes = vec![VERSION];
         bytes.extend(postcard::to_allocvec(&record).expect("these types are always serialisable"));
-        let sealed = self.key.seal(place, &bytes)?;
-        Ok(self.map.set(place, &sealed)?)
+        let person_key = DeviceKey::random()?;
+        let key_place = Namespace::PersonKey.key(person.id);
+        self.map.set(key_place, &self.key.seal_key(key_place, &person_key)?)?;
+        Ok(self.map.set(place, &person_key.seal(place, &bytes)?)?)
     }
 }
 
-fn open(key: &DeviceKey, place: u32, id: u32, sealed: &[u8]) -> Option<Person> {
-    let bytes = key.open(place, sealed).ok()?;
+fn open(key: &DeviceKey, id: u32, sealed_key: Option<&[u8]>, sealed: Option<&[u8]>) -> Option<Person> {
+    let person_key = key.open_key(Namespace::PersonKey.key(id), sealed_key?).ok()?;
+    let bytes = person_key.open(Namespace::Person.key(id), sealed?).ok()?;
     let (&VERSION, record) = bytes.split_first()? else { return None };
     let Record { name, role, templates } = postcard::from_bytes(record).ok()?;
     (!templates.is_empty()).then_some(Person { id, name, role, templates })

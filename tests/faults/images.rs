@@ -1,0 +1,62 @@
+//! Any bytes as the flash: an error or damage that is told, never a panic or a person who was not enrolled.
+
+use super::{PAGES, gallery, template};
+use facelatch::flash::SimFlash;
+use facelatch::gallery::Role;
+use proptest::prelude::*;
+
+/// More in a nightly run: `FACELATCH_IMAGES=100000`.
+fn images() -> u32 {
+    std::env::var("FACELATCH_IMAGES").ok().and_then(|count| count.parse().ok()).unwrap_or(2_000)
+}
+
+fn inhabited() -> SimFlash {
+    let mut gallery = gallery(SimFlash::new(PAGES), 1).expect("loads");
+    for seed in 0..4 {
+        gallery.enrol("Anna", Role::Resident, &[template(seed)]).expect("enrolled");
+    }
+    gallery.into_map().into_flash()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: images(), failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn random_images_hold_nobody(seed in any::<u64>(), density in 0_u32..=8) {
+        let mut state = seed | 1;
+        let mut random = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        let image = (0..3 * 4096).map(|_| if random() % 8 < u64::from(density) { random() as u8 } else { 0xFF });
+        if let Ok(gallery) = gallery(SimFlash::from_image(image.collect()), 1) {
+            prop_assert!(gallery.people().is_empty());
+        }
+    }
+
+    #[test]
+    fn damaged_images_hold_nobody_else(damage in prop::collection::vec((0..PAGES * 4096, 0_u8..8), 1..60)) {
+        let mut flash = inhabited();
+        for (at, bit) in damage {
+            flash.flip(at % 3000, bit);
+            flash.flip(at, bit);
+        }
+        if let Ok(gallery) = gallery(flash, 1) {
+            for person in gallery.people() {
+                prop_assert_eq!(&person.templates[0], &template(person.id as u8 - 1));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_worn_page_ends_writing_and_the_gallery_keeps_deciding_from_memory() {
+    let mut flash = inhabited();
+    (0..PAGES).for_each(|page| flash.wear_out(page));
+    let mut gallery = gallery(flash, 1).expect("it can be read");
+    assert!(gallery.enrol("Ben", Role::Resident, &[template(9)]).is_err());
+    assert_eq!(gallery.people().len(), 4);
+    assert_eq!(gallery.nearest(&template(2)).map(|found| (found.person, found.distance)), Some((3, 0.0)));
+}
