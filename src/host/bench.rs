@@ -14,8 +14,7 @@ use crate::face::analyze::AnalyzeError;
 use crate::face::convert::{ConvertError, EncodedFrame, Encoding, to_rgb};
 use crate::face::image::{PictureError, RgbImage};
 use crate::face::models::{ModelError, ModelFolder};
-use crate::inference::{LoadError, LoadOptions, Network, RunError};
-use crate::kernels::isa::Isa;
+use crate::inference::{LoadError, LoadOptions, Network, RunError, kernels};
 
 /// Why nothing could be measured.
 #[derive(Debug, Error)]
@@ -70,8 +69,8 @@ pub struct BenchOptions {
 /// # Errors
 /// When models or film cannot be used.
 pub fn run(options: &BenchOptions, out: &mut dyn Write) -> Result<(), BenchError> {
-    let available: Vec<String> = Isa::available().into_iter().map(|isa| isa.name().to_owned()).collect();
-    writeln!(out, "kernels: {}, of {}", Isa::best().name(), available.join(", "))?;
+    let kernels = kernels();
+    writeln!(out, "kernels: {}, of {}", kernels.last().unwrap_or(&"none"), kernels.join(", "))?;
     let started = Instant::now();
     let models = ModelFolder::read(&options.models)?;
     let (mut analyzer, _) = models.files().compile()?;

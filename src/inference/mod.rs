@@ -36,5 +36,11 @@ pub use network::{LayerTime, LoadOptions, MAX_THREADS, Network, Output};
 pub use onnx::MAX_MODEL_BYTES;
 pub use plan::MAX_ARENA_BYTES;
 
+/// Names of the kernels that this CPU can run, the one that is taken last.
+#[must_use]
+pub fn kernels() -> Vec<&'static str> {
+    crate::kernels::isa::Isa::available().into_iter().map(|isa| isa.name()).collect()
+}
+
 #[cfg(test)]
 mod tests;
