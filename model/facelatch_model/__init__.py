@@ -1,1 +1,1 @@
-"""Host-side training of facelatch's networks, and its synthetic people."""
+"""Synthetic people, and the scene of the simulated board."""

@@ -1,6 +1,6 @@
 //! What this room asks of a compiled network: u8 pixels in, int8 tensors out.
 //!
-//! The real one is in [`inference`](crate::inference); tests stand in with tables.
+//! The real one is in [`inference`]; tests stand in with tables.
 
 use crate::inference;
 use thiserror::Error;

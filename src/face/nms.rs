@@ -68,7 +68,7 @@ impl Candidates {
     }
 
     /// The most certain candidates, of which no two overlap by more than `overlap` (intersection over
-    /// union), in order of their score. One that lies within another by [`MOST_WITHIN`] is a part of it.
+    /// union), in order of their score. One that lies within another by `MOST_WITHIN` is a part of it.
     ///
     /// Box and landmarks are then the mean of all candidates that overlap the most certain one by at least
     /// `blend`, weighted by their scores: steadier over frames than any one of them.
