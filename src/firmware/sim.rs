@@ -18,7 +18,7 @@ use crate::camera::replay::{Replay, ReplayOptions};
 use crate::camera::{Camera, CameraError, Frame};
 use crate::door::pins::StrikeGuard;
 use crate::door::signal::Pattern;
-use crate::door::{Event, Sighting};
+use crate::door::{Event, Fault, Sighting};
 use crate::face::models::{EmbedderManifest, ModelError, ModelFolder};
 use crate::flash::{DeviceKey, FileFlash, FileFlashError, KeyError, Map, MapError};
 use crate::gallery::{FarTable, FarTableError, Gallery, GalleryError, MatchPolicy, Rate};
@@ -250,6 +250,7 @@ impl Player<'_> {
         loop {
             match camera.next_frame(period) {
                 Ok(frame) => {
+                    self.device.happen(&Event::Fault(Fault::Camera, false), self.now);
                     for _ in 0..hold {
                         let film = self.now - started;
                         while let Some((_, hand)) = hands.next_if(|(at, _)| *at <= film) {
