@@ -207,6 +207,73 @@ fn failures_lock_everybody_out_and_a_restart_does_not_shorten_it() {
     assert_eq!(opened_at, Some(Duration::from_secs(30)));
 }
 
+/// A door after two failures: locked out for 30 s.
+fn locked_out() -> (Door, Duration) {
+    let mut door = populated(Duration::ZERO);
+    let mut now = Duration::ZERO;
+    for track in 1..=2 {
+        for _ in 0..4 {
+            now += TICK;
+            let _ = door.step(&face(None, track, None, now), now);
+        }
+    }
+    assert!(!door.locked_out_for(now).is_zero());
+    (door, now)
+}
+
+#[test]
+fn nobody_enrols_while_the_door_is_locked_out() {
+    let (mut door, mut now) = locked_out();
+    let _ = door.step(&Event::Button(true), now);
+    let _ = door.step(&Event::Button(false), now);
+    for _ in 0..20 {
+        now += TICK;
+        let actions = door.step(&face(Some(1), 8, None, now), now);
+        assert!(actions.is_empty(), "{actions:?}");
+    }
+    assert!(matches!(door.mode(), Mode::Idle));
+}
+
+#[test]
+fn failing_to_authorise_an_enrolment_counts_as_a_failure() {
+    let mut door = populated(Duration::ZERO);
+    let mut now = Duration::ZERO;
+    let mut refused = 0;
+    for track in 1..=2 {
+        now += TICK;
+        let _ = door.step(&Event::Button(true), now);
+        let _ = door.step(&Event::Button(false), now);
+        for _ in 0..6 {
+            now += TICK;
+            let actions = door.step(&face(None, track, None, now), now);
+            refused += actions.iter().filter(|action| matches!(action, Action::Refused(_))).count();
+        }
+        for _ in 0..15 {
+            now += TICK;
+            let _ = door.step(&Event::Seen(Sighting::Nobody), now);
+        }
+    }
+    assert_eq!(refused, 2);
+    assert!(!door.locked_out_for(now).is_zero());
+}
+
+#[test]
+fn a_kept_delay_beyond_all_reason_is_the_longest_delay() {
+    let kept = Lockout { failures: u32::MAX, remaining: Duration::MAX };
+    let door = Door::new(POLICY, kept, TICK);
+    assert_eq!(door.locked_out_for(TICK), POLICY.lockout.longest_delay);
+}
+
+#[test]
+fn frames_from_the_future_open_nothing() {
+    let mut door = populated(Duration::ZERO);
+    for step in 1..20 {
+        let now = TICK * step;
+        let actions = door.step(&face(Some(1), 1, None, now + Duration::from_secs(9000)), now);
+        assert!(actions.is_empty(), "{actions:?}");
+    }
+}
+
 #[test]
 fn later_enrolment_needs_an_administrator_first() {
     let mut door = populated(Duration::ZERO);

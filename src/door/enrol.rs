@@ -111,6 +111,14 @@ impl EnrolStage {
         Self::Take { authorised_by, taken: 0, last: None, obstacle: None }
     }
 
+    /// Frames in which the face that wants to authorise was judged.
+    pub(super) fn judged(&self) -> u32 {
+        match self {
+            Self::Authorise { evidence } => evidence.judged(),
+            Self::Take { .. } => 0,
+        }
+    }
+
     /// Why it failed when time is up now.
     pub(super) fn timed_out(&self) -> EnrolFailure {
         match self {

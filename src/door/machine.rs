@@ -186,6 +186,8 @@ impl Door {
     /// A locked door after a start at `now`, with the failures that were kept.
     #[must_use]
     pub fn new(policy: DoorPolicy, kept: Lockout, now: Duration) -> Self {
+        let remaining = kept.remaining.min(policy.lockout.longest_delay);
+        let kept = Lockout { remaining, ..kept };
         Self {
             policy,
             mode: Mode::Idle,
@@ -347,7 +349,8 @@ impl Door {
     }
 
     fn see(&mut self, sighting: &Sighting, now: Duration, actions: &mut Actions) {
-        let stale = |face: &Face| now.saturating_sub(face.captured_at) > self.policy.agreement.gap;
+        let gap = self.policy.agreement.gap;
+        let stale = |face: &Face| face.captured_at > now || now - face.captured_at > gap;
         if sighting.face().is_some_and(stale) {
             self.evidence.clear();
             return;
@@ -418,6 +421,9 @@ impl Door {
             return;
         }
         let Some(since) = self.button_since.take() else { return };
+        if now < self.locked_out_until && matches!(self.mode, Mode::Idle | Mode::Settling { .. }) {
+            return;
+        }
         let long = now.saturating_sub(since) >= self.policy.long_press;
         match &self.mode {
             Mode::Idle | Mode::Settling { .. } | Mode::Unlocked { .. } if long => self.begin_deletion(now),
@@ -452,7 +458,18 @@ impl Door {
 
     fn enrol(&mut self, sighting: &Sighting, now: Duration, actions: &mut Actions) {
         let Mode::Enrolling { stage, until } = &mut self.mode else { return };
-        match stage.see(sighting, &self.policy.enrol, &self.policy.agreement) {
+        let progress = stage.see(sighting, &self.policy.enrol, &self.policy.agreement);
+        let judged = stage.judged();
+        match progress {
+            Progress::Waiting if judged >= self.policy.frames_to_refuse => {
+                if let Some(face) = sighting.face() {
+                    self.refuse(face, now, actions);
+                }
+                if now < self.locked_out_until {
+                    self.leave_procedure(EnrolFailure::NotAuthorised, actions);
+                    self.settle(Signal::Failed(EnrolFailure::NotAuthorised), now);
+                }
+            }
             Progress::Waiting => {}
             Progress::Authorised(person) => {
                 *stage = EnrolStage::take(Some(person));

@@ -6,13 +6,15 @@ use embedded_hal::digital::OutputPin;
 
 /// An output that is released when it was driven for too long, and when it is dropped.
 ///
-/// Knows nothing of doors: even a wrong state machine cannot drive the strike beyond `limit`.
+/// Knows nothing of doors: whoever keeps asking cannot drive the strike beyond `limit`; after that it stays
+/// released until a release was asked for.
 #[derive(Debug)]
 pub struct StrikeGuard<P: OutputPin> {
     pin: P,
     driven_is_high: bool,
     limit: Duration,
     since: Option<Duration>,
+    tripped: bool,
 }
 
 impl<P: OutputPin> StrikeGuard<P> {
@@ -21,7 +23,7 @@ impl<P: OutputPin> StrikeGuard<P> {
     /// # Errors
     /// The pin's own.
     pub fn new(pin: P, driven_is_high: bool, limit: Duration) -> Result<Self, P::Error> {
-        let mut guard = Self { pin, driven_is_high, limit, since: None };
+        let mut guard = Self { pin, driven_is_high, limit, since: None, tripped: false };
         guard.set(false, Duration::ZERO)?;
         Ok(guard)
     }
@@ -29,20 +31,30 @@ impl<P: OutputPin> StrikeGuard<P> {
     /// Drives the strike or releases it, at `now`.
     ///
     /// # Errors
-    /// The pin's own; the strike then counts as released and is released again when dropped.
+    /// The pin's own. A release that failed is tried again by [`StrikeGuard::enforce`].
     pub fn set(&mut self, driven: bool, now: Duration) -> Result<(), P::Error> {
-        self.since = if driven { Some(self.since.unwrap_or(now)) } else { None };
-        self.write(driven)
+        if driven && self.tripped {
+            return Ok(());
+        }
+        if driven {
+            self.since.get_or_insert(now);
+            return self.write(true);
+        }
+        self.write(false)?;
+        (self.since, self.tripped) = (None, false);
+        Ok(())
     }
 
     /// Releases a strike that was driven for `limit`; returns whether it had to.
     ///
     /// # Errors
-    /// The pin's own.
+    /// The pin's own; the next call tries again.
     pub fn enforce(&mut self, now: Duration) -> Result<bool, P::Error> {
         let overdue = self.since.is_some_and(|since| now.saturating_sub(since) >= self.limit);
         if overdue {
-            self.set(false, now)?;
+            self.tripped = true;
+            self.write(false)?;
+            self.since = None;
         }
         Ok(overdue)
     }
@@ -96,6 +108,61 @@ mod tests {
         assert!(strike.enforce(Duration::from_secs(6))?, "asking again does not make it longer");
         assert!(!level.get());
         Ok(())
+    }
+
+    #[test]
+    fn whoever_keeps_asking_gets_one_limit_and_no_more() -> Result<(), Infallible> {
+        let level = Cell::new(false);
+        let mut strike = StrikeGuard::new(Pin(&level), true, LIMIT)?;
+        let mut driven = 0;
+        for second in 0..60 {
+            strike.set(true, Duration::from_secs(second))?;
+            strike.enforce(Duration::from_secs(second))?;
+            driven += u32::from(level.get());
+        }
+        assert_eq!(driven, 5);
+        strike.set(false, Duration::from_secs(60))?;
+        strike.set(true, Duration::from_secs(61))?;
+        assert!(level.get(), "after a release it can be driven again");
+        Ok(())
+    }
+
+    /// A pin that fails its second write: the first release after the one at the start.
+    struct Stubborn<'a> {
+        level: &'a Cell<bool>,
+        failures: u32,
+    }
+
+    impl embedded_hal::digital::ErrorType for Stubborn<'_> {
+        type Error = embedded_hal::digital::ErrorKind;
+    }
+
+    impl OutputPin for Stubborn<'_> {
+        fn set_low(&mut self) -> Result<(), Self::Error> {
+            if self.level.get() && self.failures > 0 {
+                self.failures -= 1;
+                return Err(embedded_hal::digital::ErrorKind::Other);
+            }
+            self.level.set(false);
+            Ok(())
+        }
+
+        fn set_high(&mut self) -> Result<(), Self::Error> {
+            self.level.set(true);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_release_that_failed_is_tried_again_at_the_limit() {
+        let level = Cell::new(false);
+        let pin = Stubborn { level: &level, failures: 2 };
+        let mut strike = StrikeGuard::new(pin, true, LIMIT).expect("low at the start");
+        strike.set(true, Duration::ZERO).expect("driven");
+        assert!(strike.set(false, Duration::from_secs(1)).is_err());
+        assert!(strike.enforce(LIMIT).is_err());
+        assert_eq!(strike.enforce(LIMIT), Ok(true));
+        assert!(!level.get());
     }
 
     #[test]

@@ -240,7 +240,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
     }
 
     fn enrol(&mut self, now: Duration) {
-        let first = self.gallery.people().is_empty();
+        let first = self.known_people() == 0;
         let (default, role) =
             if first { ("owner".to_owned(), Role::Administrator) } else { self.next_resident() };
         let name = self.next_name.take().unwrap_or(default);
@@ -254,6 +254,11 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         }
         self.pending.clear();
         self.tell_gallery(now);
+    }
+
+    /// People with a record, whether it opens or not: while there is one, nobody is the first.
+    fn known_people(&self) -> usize {
+        self.gallery.people().len() + self.gallery.damaged().len()
     }
 
     fn next_resident(&self) -> (String, Role) {
@@ -270,7 +275,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
     }
 
     fn tell_gallery(&mut self, now: Duration) {
-        let event = Event::Gallery { people: self.gallery.people().len(), full: self.gallery.is_full() };
+        let event = Event::Gallery { people: self.known_people(), full: self.gallery.is_full() };
         let actions = self.door.step(&event, now);
         for action in &actions {
             if let Action::Strike(driven) = *action {
