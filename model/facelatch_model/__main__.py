@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import importlib
+import sys
 
-from . import scene
+COMMANDS = {
+    "train": "from a folder of pictures to a released, checked embedder",
+    "scene": "draw the bundled scene of synthetic people",
+}
 
 
 def main() -> None:
-    """Reads the command line and runs one command."""
+    """Reads the command line and runs one command; its module is loaded only then."""
     parser = argparse.ArgumentParser(prog="facelatch_model", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    scene_parser = commands.add_parser("scene", help="draw the bundled scene of synthetic people")
-    scene.add_arguments(scene_parser)
-    scene_parser.set_defaults(run=scene.run)
-    arguments = parser.parse_args()
-    arguments.run(arguments)
+    parser.add_argument("command", choices=COMMANDS, help="; ".join(f"{name}: {text}" for name, text in COMMANDS.items()))
+    chosen = parser.parse_args(sys.argv[1:2])
+    module = importlib.import_module(f".{chosen.command}", __package__)
+    options = argparse.ArgumentParser(prog=f"facelatch_model {chosen.command}", description=module.__doc__.partition("\n")[0])
+    module.add_arguments(options)
+    try:
+        module.run(options.parse_args(sys.argv[2:]))
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

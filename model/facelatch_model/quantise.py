@@ -141,11 +141,11 @@ def prepare(network: nn.Module) -> fx.GraphModule:
     `network` takes `[n, 3, height, width]` f32 of (p - 128) / 128. Its outputs (one tensor, or a tuple or dictionary) stay.
     A module of the network that trains in another form says what it is by a method `as_convolution() -> Conv2d`.
     """
-    copied = copy.deepcopy(network).eval()
+    copied = copy.deepcopy(network)
     for name, module in list(copied.named_modules()):
         if hasattr(module, "as_convolution"):
             copied.set_submodule(name, module.as_convolution())
-    traced = fx.symbolic_trace(copied)
+    traced = fx.symbolic_trace(copied.eval())
     fold_batch_norms(traced)
     kinds = {node: kind_of(node, traced) for node in traced.graph.nodes}
     wanted = roles(kinds)
