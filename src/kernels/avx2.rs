@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::add::AddSpec;
 use super::conv::ConvSpec;
 use super::depthwise::{self, Taps};
-use super::gemm::{self, Columns, Patches};
+use super::gemm::{self, Band, Columns, Layout, Value};
 use super::shape::ConvShape;
 
 /// Proof that this CPU has AVX2.
@@ -39,29 +39,57 @@ const fn channel(lane: usize) -> usize {
     8 * (lane / 4) + 4 * vector + lane % 4
 }
 
+/// Values of a pair that one multiplication takes.
+const GROUP: usize = 2;
+
+/// i16, little-endian.
+struct Wide;
+
+impl Value for Wide {
+    const BYTES: usize = 2;
+    const PLAIN: bool = false;
+
+    #[inline]
+    fn put(from: &[i8], to: &mut [i8]) {
+        for (from, to) in from.iter().zip(to.chunks_exact_mut(Self::BYTES)) {
+            to.copy_from_slice(&i16::from(*from).to_le_bytes().map(|byte| byte as i8));
+        }
+    }
+
+    fn fill(value: i8, to: &mut [i8]) {
+        let [low, high] = i16::from(value).to_le_bytes();
+        for word in to.chunks_exact_mut(Self::BYTES) {
+            word.copy_from_slice(&[low as i8, high as i8]);
+        }
+    }
+}
+
 /// A convolution's weights for these kernels.
 #[derive(Debug, Clone)]
 pub(crate) struct Packed {
-    weights: Vec<i8>,
+    weights: Vec<i16>,
     columns: Columns,
+    layout: Layout,
 }
 
 impl Packed {
     pub(crate) fn new(spec: &ConvSpec) -> Self {
         let columns = gemm::columns(spec.shape.filters, BLOCK, channel);
+        let layout = Layout::new(&spec.shape, GROUP);
         let weights = if spec.shape.depthwise {
             pack_depthwise(spec)
         } else {
-            gemm::pack(spec, &columns, (LANES, 2), depth(spec))
+            gemm::pack(spec, &columns, (BLOCK, GROUP), &layout)
         };
-        Self { weights, columns: Columns::new(spec, &columns, 0) }
+        let weights = weights.into_iter().map(i16::from).collect();
+        Self { weights, columns: Columns::new(spec, &columns, 0), layout }
     }
 
     pub(crate) fn scratch_len(&self, spec: &ConvSpec) -> usize {
         if spec.shape.depthwise {
             depthwise::scratch_len(spec)
         } else {
-            gemm::scratch_len(spec, depth(spec)) + 2 * gemm::BLOCK * depth(spec)
+            gemm::scratch_len::<Wide>(spec, &self.layout)
         }
     }
 
@@ -79,65 +107,72 @@ impl Packed {
                 unsafe { self.depthwise(&spec.shape, &taps, out) }
             });
         } else {
-            let (wide, scratch) = scratch.split_at_mut(2 * gemm::BLOCK * depth(spec));
-            gemm::for_patches(spec, input, rows, depth(spec), (scratch, out), |patches, out| {
+            gemm::for_bands::<Wide>(spec, &self.layout, input, rows, (scratch, out), |band, out| {
                 // SAFETY: the token proves that the CPU has the instructions.
-                unsafe { self.gemm(&patches, wide, spec.shape.filters, out) }
+                unsafe { self.gemm(&band, spec.shape.filters, out) }
             });
         }
     }
 
     #[target_feature(enable = "avx2")]
-    fn gemm(&self, patches: &Patches<'_>, wide: &mut [i8], filters: usize, out: &mut [i8]) {
-        let depth = patches.step;
-        widen(patches.values, wide);
+    fn gemm(&self, band: &Band<'_>, filters: usize, out: &mut [i8]) {
         for first in (0..filters).step_by(BLOCK) {
-            for pixel in (0..patches.count).step_by(TILE) {
-                let values = &wide[2 * pixel * depth..2 * patches.count * depth];
+            for (pixel, size) in band.tiles(TILE) {
                 let place = (filters, first, pixel);
-                match patches.count - pixel {
-                    1 => self.tile::<1>(values, depth, place, out),
-                    2 => self.tile::<2>(values, depth, place, out),
-                    3 => self.tile::<3>(values, depth, place, out),
-                    4 => self.tile::<4>(values, depth, place, out),
-                    5 => self.tile::<5>(values, depth, place, out),
-                    _ => self.tile::<TILE>(values, depth, place, out),
+                match size {
+                    1 => self.tile::<1>(band, place, out),
+                    2 => self.tile::<2>(band, place, out),
+                    3 => self.tile::<3>(band, place, out),
+                    4 => self.tile::<4>(band, place, out),
+                    5 => self.tile::<5>(band, place, out),
+                    _ => self.tile::<TILE>(band, place, out),
                 }
             }
         }
     }
 
-    /// `M` pixels from `pixel`, whose 16-bit inputs begin at `values`, and 16 channels from `first`.
+    /// `M` pixels from `pixel`, and 16 channels from `first`.
     #[target_feature(enable = "avx2")]
     fn tile<const M: usize>(
         &self,
-        values: &[i8],
-        depth: usize,
+        band: &Band<'_>,
         (filters, first, pixel): (usize, usize, usize),
         out: &mut [i8],
     ) {
-        let values = &values[..2 * M * depth];
-        let weights = &self.weights[first * depth..][..BLOCK * depth];
+        let Layout { runs, run, row, .. } = band.layout;
+        let depth = band.layout.depth();
+        let starts = band.starts::<M>(pixel);
+        let end = starts[M - 1] + (runs - 1) * row + run;
+        assert!(Wide::BYTES * end <= band.values.len(), "all taps are in the copy");
+        let mut weights = self.weights[first * depth..][..BLOCK * depth].as_ptr();
         let mut sums = [self.biases(first); M];
-        for at in (0..depth).step_by(2) {
-            let mut w = [_mm256_setzero_si256(); 2];
-            for (v, w) in w.iter_mut().enumerate() {
-                // SAFETY: `weights` holds two panels of 8 * depth bytes, and at + 2 <= depth.
-                let bytes = unsafe { _mm_loadu_si128(weights.as_ptr().add((v * depth + at) * LANES).cast()) };
-                *w = _mm256_cvtepi8_epi16(bytes);
-            }
-            for (m, row) in sums.iter_mut().enumerate() {
-                // SAFETY: `values` holds M rows of depth 16-bit values, and at + 2 <= depth.
-                let two = unsafe { values.as_ptr().add(2 * (m * depth + at)).cast::<i32>().read_unaligned() };
-                let x = _mm256_set1_epi32(two);
-                for v in 0..2 {
-                    row[v] = _mm256_add_epi32(row[v], _mm256_madd_epi16(x, w[v]));
+        for index in 0..runs {
+            let values = starts.map(|start| {
+                // SAFETY: pixels follow one another, so the last one's runs, which are inside, end last.
+                unsafe { band.values.as_ptr().add(Wide::BYTES * (start + index * row)) }
+            });
+            for at in (0..run).step_by(GROUP) {
+                // SAFETY: `weights` began with depth / GROUP steps of two vectors; behind the last it ends.
+                let w = unsafe {
+                    let w = [weights, weights.add(GROUP * LANES)];
+                    weights = weights.add(GROUP * BLOCK);
+                    w.map(|w| _mm256_loadu_si256(w.cast()))
+                };
+                for (sums, values) in sums.iter_mut().zip(&values) {
+                    // SAFETY: at + GROUP <= run.
+                    let two = unsafe { values.add(Wide::BYTES * at).cast::<i32>().read_unaligned() };
+                    let x = _mm256_set1_epi32(two);
+                    for v in 0..2 {
+                        sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(x, w[v]));
+                    }
                 }
             }
         }
-        for (m, &row) in sums.iter().enumerate() {
+        // A copy that is indexed at run time, so that the sums above stay in registers.
+        let done = sums;
+        for (m, &sums) in done.iter().enumerate() {
             let out = &mut out[(pixel + m) * filters + first..(pixel + m + 1) * filters];
-            self.finish(row, first, out);
+            self.finish(sums, first, out);
         }
     }
 
@@ -183,13 +218,13 @@ impl Packed {
         }
     }
 
-    /// The weights of row pair `group` of block `first`, as 16-bit pairs.
+    /// The weights of row pair `group` of block `first`, in pairs.
     #[target_feature(enable = "avx2")]
     fn group(&self, first: usize, groups: usize, group: usize) -> [__m256i; 2] {
         let weights = &self.weights[(first / BLOCK * groups + group) * 2 * BLOCK..][..2 * BLOCK];
-        // SAFETY: the slice holds two vectors of 16 bytes.
-        let load = |at: usize| unsafe { _mm_loadu_si128(weights[at..][..BLOCK].as_ptr().cast()) };
-        [_mm256_cvtepi8_epi16(load(0)), _mm256_cvtepi8_epi16(load(BLOCK))]
+        // SAFETY: the slice holds two vectors of 16 values.
+        let load = |at: usize| unsafe { _mm256_loadu_si256(weights[at..][..BLOCK].as_ptr().cast()) };
+        [load(0), load(BLOCK)]
     }
 
     /// One block of 16 channels of any kernel.
@@ -239,11 +274,6 @@ impl Packed {
     }
 }
 
-/// Values of a patch, padded so that whole vectors can be widened.
-fn depth(spec: &ConvSpec) -> usize {
-    spec.shape.filter_len().next_multiple_of(BLOCK)
-}
-
 /// Depthwise weights as `[block][kernel column][row pair][lane][row]`.
 fn pack_depthwise(spec: &ConvSpec) -> Vec<i8> {
     let shape = &spec.shape;
@@ -264,18 +294,6 @@ fn pack_depthwise(spec: &ConvSpec) -> Vec<i8> {
         }
     }
     packed
-}
-
-/// Widens i8 to little-endian i16; a whole number of vectors.
-#[target_feature(enable = "avx2")]
-fn widen(values: &[i8], wide: &mut [i8]) {
-    for (bytes, words) in values.chunks_exact(BLOCK).zip(wide.chunks_exact_mut(2 * BLOCK)) {
-        // SAFETY: `bytes` is 16 long and `words` 32.
-        unsafe {
-            let bytes = _mm_loadu_si128(bytes.as_ptr().cast());
-            _mm256_storeu_si256(words.as_mut_ptr().cast(), _mm256_cvtepi8_epi16(bytes));
-        }
-    }
 }
 
 /// One or two rows of `len <= 16` channels at `at`, as i16, interleaved.

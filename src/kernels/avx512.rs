@@ -1,8 +1,8 @@
 //! x86-64 with AVX-512 VNNI: `vpdpbusd` multiplies u8 inputs by i8 weights, four at a time.
 //!
 //! Inputs are made u8 by adding 128, and `128 * sum(weights)` is taken off the bias: sums wrap, so the
-//! result is exact. Sixty-four output channels are four vectors whose lanes are ordered so that the two
-//! pack instructions at the end put the channels back in order:
+//! result is exact. Output channels are taken in chunks of one to four vectors. In a chunk of four, lanes
+//! are ordered so that the two pack instructions at the end put the channels back in order:
 //! lane `l` of vector `j` is channel `16 * (l / 4) + 4 * j + l % 4`.
 
 use std::arch::x86_64::*;
@@ -11,7 +11,7 @@ use std::ops::Range;
 use super::add::AddSpec;
 use super::conv::ConvSpec;
 use super::depthwise::{self, Taps};
-use super::gemm::{self, Columns, Patches};
+use super::gemm::{self, Band, Columns, Layout, Value};
 use super::shape::ConvShape;
 
 /// Proof that this CPU has AVX-512 F, BW, VL and VNNI.
@@ -35,9 +35,31 @@ const BLOCK: usize = 64;
 /// Channels of one vector of sums.
 const LANES: usize = 16;
 
+/// Values whose products one lane takes at a time.
+const GROUP: usize = 4;
+
 /// The channel of lane `lane` of vector `vector` in a block of 64.
 const fn channel(vector: usize, lane: usize) -> usize {
     16 * (lane / 4) + 4 * vector + lane % 4
+}
+
+/// u8, 128 more than the i8: the sign bit flipped.
+struct Flipped;
+
+impl Value for Flipped {
+    const BYTES: usize = 1;
+    const PLAIN: bool = false;
+
+    #[inline]
+    fn put(from: &[i8], to: &mut [i8]) {
+        for (from, to) in from.iter().zip(to) {
+            *to = from ^ i8::MIN;
+        }
+    }
+
+    fn fill(value: i8, to: &mut [i8]) {
+        to.fill(value ^ i8::MIN);
+    }
 }
 
 /// A convolution's weights for these kernels.
@@ -45,21 +67,32 @@ const fn channel(vector: usize, lane: usize) -> usize {
 pub(crate) struct Packed {
     weights: Vec<i8>,
     columns: Columns,
+    layout: Layout,
 }
 
 impl Packed {
     pub(crate) fn new(spec: &ConvSpec) -> Self {
         let columns = lanes(&spec.shape);
+        let layout = Layout::new(&spec.shape, GROUP);
         let weights = if spec.shape.depthwise {
             pack_depthwise(spec)
         } else {
-            gemm::pack(spec, &columns, (LANES, 4), depth(spec))
+            chunks(spec.shape.filters)
+                .flat_map(|(first, vectors)| {
+                    let lanes = vectors * LANES;
+                    gemm::pack(spec, &columns[first..][..lanes], (lanes, GROUP), &layout)
+                })
+                .collect()
         };
-        Self { weights, columns: Columns::new(spec, &columns, 128) }
+        Self { weights, columns: Columns::new(spec, &columns, 128), layout }
     }
 
     pub(crate) fn scratch_len(&self, spec: &ConvSpec) -> usize {
-        if spec.shape.depthwise { depthwise::scratch_len(spec) } else { gemm::scratch_len(spec, depth(spec)) }
+        if spec.shape.depthwise {
+            depthwise::scratch_len(spec)
+        } else {
+            gemm::scratch_len::<Flipped>(spec, &self.layout)
+        }
     }
 
     pub(crate) fn run(
@@ -76,41 +109,44 @@ impl Packed {
                 unsafe { self.depthwise(spec, &taps, out) }
             });
         } else {
-            gemm::for_patches(spec, input, rows, depth(spec), (scratch, out), |patches, out| {
+            gemm::for_bands::<Flipped>(spec, &self.layout, input, rows, (scratch, out), |band, out| {
                 // SAFETY: the token proves that the CPU has the instructions.
-                unsafe { self.gemm(&patches, spec.shape.filters, out) }
+                unsafe { self.gemm(&band, spec.shape.filters, out) }
             });
         }
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    fn gemm(&self, patches: &Patches<'_>, filters: usize, out: &mut [i8]) {
-        let mut first = 0;
-        while first < filters {
-            match (filters - first).div_ceil(LANES) {
-                1 => self.vectors::<1>(patches, filters, first, out),
-                2 => self.vectors::<2>(patches, filters, first, out),
-                3 => self.vectors::<3>(patches, filters, first, out),
-                _ => self.vectors::<4>(patches, filters, first, out),
+    fn gemm(&self, band: &Band<'_>, filters: usize, out: &mut [i8]) {
+        for (first, vectors) in chunks(filters) {
+            match vectors {
+                1 => self.chunk::<1>(band, (filters, first), out),
+                2 => self.chunk::<2>(band, (filters, first), out),
+                3 => self.chunk::<3>(band, (filters, first), out),
+                _ => self.chunk::<4>(band, (filters, first), out),
             }
-            first += BLOCK;
         }
     }
 
+    /// All pixels, and `N` vectors of channels from `first`: up to 24 vectors of sums at a time.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    fn vectors<const N: usize>(&self, patches: &Patches<'_>, filters: usize, first: usize, out: &mut [i8]) {
-        let mut pixel = 0;
-        while pixel < patches.count {
+    fn chunk<const N: usize>(&self, band: &Band<'_>, (filters, first): (usize, usize), out: &mut [i8]) {
+        for (pixel, size) in band.tiles([12, 12, 8, 6][N - 1]) {
             let place = (filters, first, pixel);
-            match patches.count - pixel {
-                1 => self.tile::<1, N>(patches, place, out),
-                2 => self.tile::<2, N>(patches, place, out),
-                3 => self.tile::<3, N>(patches, place, out),
-                4 => self.tile::<4, N>(patches, place, out),
-                5 => self.tile::<5, N>(patches, place, out),
-                _ => self.tile::<6, N>(patches, place, out),
+            match size {
+                1 => self.tile::<1, N>(band, place, out),
+                2 => self.tile::<2, N>(band, place, out),
+                3 => self.tile::<3, N>(band, place, out),
+                4 => self.tile::<4, N>(band, place, out),
+                5 => self.tile::<5, N>(band, place, out),
+                6 => self.tile::<6, N>(band, place, out),
+                7 => self.tile::<7, N>(band, place, out),
+                8 => self.tile::<8, N>(band, place, out),
+                9 => self.tile::<9, N>(band, place, out),
+                10 => self.tile::<10, N>(band, place, out),
+                11 => self.tile::<11, N>(band, place, out),
+                _ => self.tile::<12, N>(band, place, out),
             }
-            pixel += 6;
         }
     }
 
@@ -118,47 +154,59 @@ impl Packed {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     fn tile<const M: usize, const N: usize>(
         &self,
-        patches: &Patches<'_>,
+        band: &Band<'_>,
         (filters, first, pixel): (usize, usize, usize),
         out: &mut [i8],
     ) {
-        let depth = patches.step;
-        let values = &patches.values[pixel * depth..][..M * depth];
-        let weights = &self.weights[first * depth..][..N * LANES * depth];
-        let flip = _mm512_set1_epi8(-128);
+        let Layout { runs, run, row, .. } = band.layout;
+        let depth = band.layout.depth();
+        let starts = band.starts::<M>(pixel);
+        assert!(starts[M - 1] + (runs - 1) * row + run <= band.values.len(), "all taps are in the copy");
+        let mut weights = self.weights[first * depth..][..N * LANES * depth].as_ptr();
         let mut sums = [[_mm512_setzero_si512(); N]; M];
         for n in 0..N {
-            // SAFETY: the slice is 16 values long.
-            let bias = unsafe {
-                _mm512_loadu_si512(self.columns.bias[first + n * LANES..][..LANES].as_ptr().cast())
-            };
-            for row in &mut sums {
-                row[n] = bias;
+            let bias = self.bias(first + n * LANES);
+            for sums in &mut sums {
+                sums[n] = bias;
             }
         }
-        for at in (0..depth).step_by(4) {
-            let mut w = [_mm512_setzero_si512(); N];
-            for (n, w) in w.iter_mut().enumerate() {
-                // SAFETY: `weights` holds N panels of 16 * depth bytes, and at + 4 <= depth.
-                *w = unsafe { _mm512_loadu_si512(weights.as_ptr().add((n * depth + at) * LANES).cast()) };
-            }
-            for (m, row) in sums.iter_mut().enumerate() {
-                // SAFETY: `values` holds M rows of depth bytes, and at + 4 <= depth.
-                let four = unsafe { values.as_ptr().add(m * depth + at).cast::<i32>().read_unaligned() };
-                let x = _mm512_xor_si512(_mm512_set1_epi32(four), flip);
-                for n in 0..N {
-                    row[n] = _mm512_dpbusd_epi32(row[n], x, w[n]);
+        for index in 0..runs {
+            // SAFETY: pixels follow one another, so the last one's runs, which are inside, end last.
+            let values = starts.map(|start| unsafe { band.values.as_ptr().add(start + index * row) });
+            for at in (0..run).step_by(GROUP) {
+                let mut w = [_mm512_setzero_si512(); N];
+                for (n, w) in w.iter_mut().enumerate() {
+                    // SAFETY: `weights` began with depth / GROUP steps of N vectors.
+                    *w = unsafe { _mm512_loadu_si512(weights.add(n * LANES * GROUP).cast()) };
+                }
+                // SAFETY: as above; behind the last step it points to the end.
+                weights = unsafe { weights.add(N * LANES * GROUP) };
+                for (sums, values) in sums.iter_mut().zip(&values) {
+                    // SAFETY: at + GROUP <= run.
+                    let four = unsafe { values.add(at).cast::<i32>().read_unaligned() };
+                    let x = _mm512_set1_epi32(four);
+                    for n in 0..N {
+                        sums[n] = _mm512_dpbusd_epi32(sums[n], x, w[n]);
+                    }
                 }
             }
         }
-        for (m, row) in sums.iter().enumerate() {
+        // A copy that is indexed at run time, so that the sums above stay in registers.
+        let done = sums;
+        for (m, sums) in done.iter().enumerate() {
             let out = &mut out[(pixel + m) * filters + first..(pixel + m + 1) * filters];
-            if N == 4 {
-                self.finish_block([row[0], row[1 % N], row[2 % N], row[3 % N]], first, out);
+            if let Ok(four) = <[__m512i; 4]>::try_from(&sums[..]) {
+                self.finish_block(four, first, out);
             } else {
-                self.finish_vectors(row, first, out);
+                self.finish_vectors(sums, first, out);
             }
         }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    fn bias(&self, first: usize) -> __m512i {
+        // SAFETY: the slice is 16 values long.
+        unsafe { _mm512_loadu_si512(self.columns.bias[first..][..LANES].as_ptr().cast()) }
     }
 
     /// Scaled and rounded sums of the 16 lanes from `first`, without zero point.
@@ -219,14 +267,7 @@ impl Packed {
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     fn biases(&self, first: usize) -> [__m512i; 4] {
-        let mut sums = [_mm512_setzero_si512(); 4];
-        for (n, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: the slice is 16 values long.
-            *sum = unsafe {
-                _mm512_loadu_si512(self.columns.bias[first + n * LANES..][..LANES].as_ptr().cast())
-            };
-        }
-        sums
+        [0, 1, 2, 3].map(|n| self.bias(first + n * LANES))
     }
 
     /// The weights of group `group` of block `first`: four vectors in the order of [`columns_of`].
@@ -285,24 +326,25 @@ impl Packed {
     }
 }
 
-/// Values of a patch, padded to whole groups of four.
-fn depth(spec: &ConvSpec) -> usize {
-    spec.shape.filter_len().next_multiple_of(4)
+/// The chunks of a dense layer: the first filter and the number of vectors of each, as equal as can be.
+fn chunks(filters: usize) -> impl Iterator<Item = (usize, usize)> {
+    let vectors = filters.div_ceil(LANES);
+    let count = vectors.div_ceil(4);
+    let ends = (1..=count).map(move |chunk| (vectors * chunk).div_ceil(count));
+    ends.scan(0, |start, end| Some((std::mem::replace(start, end) * LANES, end)))
+        .map(|(first, end)| (first, end - first / LANES))
 }
 
-/// The filter of each lane: in the order of [`channel`] for blocks of more than 48, else as they are.
+/// The filter of each lane: in the order of [`channel`] where four vectors end in one, else as they are.
 fn lanes(shape: &ConvShape) -> Vec<Option<usize>> {
-    let mut columns = vec![];
-    for first in (0..shape.filters).step_by(BLOCK) {
-        let rest = shape.filters - first;
-        if shape.depthwise || rest > 48 {
-            let block = (0..BLOCK).map(|i| channel(i / LANES, i % LANES));
-            columns.extend(block.map(|c| (c < rest).then_some(first + c)));
-        } else {
-            columns.extend((0..rest.next_multiple_of(LANES)).map(|c| (c < rest).then_some(first + c)));
-        }
+    if shape.depthwise {
+        return gemm::columns(shape.filters, BLOCK, |lane| channel(lane / LANES, lane % LANES));
     }
-    columns
+    let lanes = chunks(shape.filters).flat_map(|(first, vectors)| {
+        (0..vectors * LANES)
+            .map(move |lane| first + if vectors == 4 { channel(lane / LANES, lane % LANES) } else { lane })
+    });
+    lanes.map(|filter| (filter < shape.filters).then_some(filter)).collect()
 }
 
 /// Depthwise weights as `[block][kernel column][4 rows][vector][lane][row]`.

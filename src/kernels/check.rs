@@ -31,10 +31,20 @@ impl Random {
 #[derive(Debug, Clone, Copy)]
 enum Paint {
     Random,
-    /// Inputs -128 and weights -127: the largest pairs of products.
+    /// Inputs -128 with zero point 127 and weights -127: the largest pairs of products and sums.
     Low,
-    /// Inputs 127 and weights -127 and 127 in turns.
+    /// Inputs 127 with zero point -128 and weights -127 and 127 in turns.
     High,
+}
+
+impl Paint {
+    fn zero_point(self, random: &mut Random) -> i8 {
+        match self {
+            Self::Random => random.byte(),
+            Self::Low => 127,
+            Self::High => -128,
+        }
+    }
 }
 
 fn spec(random: &mut Random, shape: ConvShape, paint: Paint, prelu: bool) -> ConvSpec {
@@ -55,7 +65,7 @@ fn spec(random: &mut Random, shape: ConvShape, paint: Paint, prelu: bool) -> Con
     let low = if !prelu && random.below(2) == 0 { zero_point } else { -128 };
     let requant = Requant { scale: factors(random), slope, zero_point, low };
     let bias = (0..shape.filters).map(|_| random.next() as i32 % 20_000).collect();
-    ConvSpec { shape, weights, bias, input_zero_point: random.byte(), requant }
+    ConvSpec { shape, weights, bias, input_zero_point: paint.zero_point(random), requant }
 }
 
 fn input(random: &mut Random, len: usize, paint: Paint) -> Vec<i8> {
@@ -205,6 +215,53 @@ fn one_pixel_and_whole_picture_kernels_equal_the_definition() {
                     ConvShape { input, kernel, channels: 40, filters: 40, depthwise, ..square(1, 1, 0) };
                 check(isa, &mut random, ConvShape { pad_before: pad, pad_after: pad, ..shape });
             }
+        }
+    });
+}
+
+/// One, and the primes next to the widths of vectors and tiles.
+const PRIMES: [usize; 16] = [1, 2, 3, 5, 7, 11, 13, 17, 19, 29, 31, 37, 47, 53, 67, 131];
+
+fn random_shape(random: &mut Random) -> ConvShape {
+    let depthwise = random.below(3) == 0;
+    let channels = PRIMES[random.below(PRIMES.len())];
+    let pair = |random: &mut Random, least: usize, end: usize| {
+        [least + random.below(end - least), least + random.below(end - least)]
+    };
+    ConvShape {
+        input: [PRIMES[random.below(9)], PRIMES[random.below(9)]],
+        channels,
+        filters: if depthwise { channels } else { PRIMES[random.below(PRIMES.len())] },
+        kernel: pair(random, 1, 6),
+        stride: pair(random, 1, 4),
+        pad_before: pair(random, 0, 3),
+        pad_after: pair(random, 0, 3),
+        depthwise,
+    }
+}
+
+#[test]
+fn random_shapes_equal_the_definition() {
+    for_each_isa(|isa| {
+        let mut random = Random(7);
+        let mut checked = 0;
+        while checked < 150 {
+            let shape = random_shape(&mut random);
+            if shape.output_len() > 0 {
+                check(isa, &mut random, shape);
+                checked += 1;
+            }
+        }
+    });
+}
+
+#[test]
+fn layers_of_several_bands_equal_the_definition() {
+    for_each_isa(|isa| {
+        let mut random = Random(8);
+        for (channels, kernel, stride) in [(40, 3, 1), (64, 1, 1), (3, 6, 4), (67, 3, 2), (5, 1, 3)] {
+            let input = [67, 41];
+            check(isa, &mut random, ConvShape { input, channels, filters: 5, ..square(kernel, stride, 1) });
         }
     });
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::add::AddSpec;
 use super::conv::ConvSpec;
 use super::depthwise::{self, Taps};
-use super::gemm::{self, Columns, Patches};
+use super::gemm::{self, Band, Columns, Layout, Value};
 use super::shape::ConvShape;
 
 /// Proof that this CPU has NEON.
@@ -29,26 +29,67 @@ const BLOCK: usize = 16;
 /// Pixels and channels of a tile: 16 of the 32 registers are sums.
 const TILE: usize = 4;
 
+/// Values of a whole vector, and of the half that may end a run.
+const GROUP: usize = 16;
+pub(super) const HALF: usize = 8;
+
+/// i8 as it is.
+pub(super) struct Plain;
+
+impl Value for Plain {
+    const BYTES: usize = 1;
+    const PLAIN: bool = true;
+
+    #[inline]
+    fn put(from: &[i8], to: &mut [i8]) {
+        copy(from, to);
+    }
+
+    fn fill(value: i8, to: &mut [i8]) {
+        to.fill(value);
+    }
+}
+
+/// Copies without a call for the short runs of small layers.
+#[inline]
+fn copy(from: &[i8], to: &mut [i8]) {
+    const CHUNK: usize = 8;
+    let len = from.len();
+    if !(CHUNK..=8 * CHUNK).contains(&len) {
+        return to.copy_from_slice(from);
+    }
+    for (from, to) in from.chunks_exact(CHUNK).zip(to.chunks_exact_mut(CHUNK)) {
+        to.copy_from_slice(from);
+    }
+    to[len - CHUNK..].copy_from_slice(&from[len - CHUNK..]);
+}
+
 /// A convolution's weights for these kernels.
 #[derive(Debug, Clone)]
 pub(crate) struct Packed {
     weights: Vec<i8>,
     columns: Columns,
+    layout: Layout,
 }
 
 impl Packed {
     pub(crate) fn new(spec: &ConvSpec) -> Self {
         let columns = gemm::columns(spec.shape.filters, BLOCK, |lane| lane);
+        let layout = Layout::new(&spec.shape, HALF);
         let weights = if spec.shape.depthwise {
             pack_depthwise(spec, &columns)
         } else {
-            gemm::pack(spec, &columns, (TILE, 16), depth(spec))
+            gemm::pack(spec, &columns, (TILE, GROUP), &layout)
         };
-        Self { weights, columns: Columns::new(spec, &columns, 0) }
+        Self { weights, columns: Columns::new(spec, &columns, 0), layout }
     }
 
     pub(crate) fn scratch_len(&self, spec: &ConvSpec) -> usize {
-        if spec.shape.depthwise { depthwise::scratch_len(spec) } else { gemm::scratch_len(spec, depth(spec)) }
+        if spec.shape.depthwise {
+            depthwise::scratch_len(spec)
+        } else {
+            gemm::scratch_len::<Plain>(spec, &self.layout)
+        }
     }
 
     pub(crate) fn run(
@@ -65,23 +106,23 @@ impl Packed {
                 unsafe { self.depthwise(&spec.shape, &taps, out) }
             });
         } else {
-            gemm::for_patches(spec, input, rows, depth(spec), (scratch, out), |patches, out| {
+            gemm::for_bands::<Plain>(spec, &self.layout, input, rows, (scratch, out), |band, out| {
                 // SAFETY: the token proves that the CPU has the instructions.
-                unsafe { self.gemm(&patches, spec.shape.filters, out) }
+                unsafe { self.gemm(&band, spec.shape.filters, out) }
             });
         }
     }
 
     #[target_feature(enable = "neon")]
-    fn gemm(&self, patches: &Patches<'_>, filters: usize, out: &mut [i8]) {
+    fn gemm(&self, band: &Band<'_>, filters: usize, out: &mut [i8]) {
         for first in (0..filters).step_by(TILE) {
-            for pixel in (0..patches.count).step_by(TILE) {
+            for (pixel, size) in band.tiles(TILE) {
                 let place = (filters, first, pixel);
-                match patches.count - pixel {
-                    1 => self.tile::<1>(patches, place, out),
-                    2 => self.tile::<2>(patches, place, out),
-                    3 => self.tile::<3>(patches, place, out),
-                    _ => self.tile::<TILE>(patches, place, out),
+                match size {
+                    1 => self.tile::<1>(band, place, out),
+                    2 => self.tile::<2>(band, place, out),
+                    3 => self.tile::<3>(band, place, out),
+                    _ => self.tile::<TILE>(band, place, out),
                 }
             }
         }
@@ -91,26 +132,31 @@ impl Packed {
     #[target_feature(enable = "neon")]
     fn tile<const M: usize>(
         &self,
-        patches: &Patches<'_>,
+        band: &Band<'_>,
         (filters, first, pixel): (usize, usize, usize),
         out: &mut [i8],
     ) {
-        let depth = patches.step;
-        let values = &patches.values[pixel * depth..][..M * depth];
-        let weights = &self.weights[first * depth..][..TILE * depth];
+        let Layout { runs, run, row, .. } = band.layout;
+        let depth = band.layout.depth();
+        let starts = band.starts::<M>(pixel);
+        assert!(starts[M - 1] + (runs - 1) * row + run <= band.values.len(), "all taps are in the copy");
+        let mut weights = self.weights[first * depth..][..TILE * depth].as_ptr();
         let mut sums = [[vdupq_n_s32(0); TILE]; M];
-        for at in (0..depth).step_by(16) {
-            let mut x = [vdupq_n_s8(0); M];
-            for (m, x) in x.iter_mut().enumerate() {
-                // SAFETY: `values` holds M rows of depth bytes, and at + 16 <= depth.
-                *x = unsafe { vld1q_s8(values.as_ptr().add(m * depth + at)) };
+        for index in 0..runs {
+            // SAFETY: pixels follow one another, so the last one's runs, which are inside, end last.
+            let values = starts.map(|start| unsafe { band.values.as_ptr().add(start + index * row) });
+            for at in (0..run - run % GROUP).step_by(GROUP) {
+                // SAFETY: at + GROUP <= run, and so many of each of TILE filters are left of `weights`.
+                unsafe {
+                    whole(&mut sums, values.map(|values| vld1q_s8(values.add(at))), weights);
+                    weights = weights.add(TILE * GROUP);
+                }
             }
-            for n in 0..TILE {
-                // SAFETY: `weights` holds depth / 16 groups of four vectors.
-                let w = unsafe { vld1q_s8(weights.as_ptr().add(at * TILE + n * 16)) };
-                for m in 0..M {
-                    let front = vmull_s8(vget_low_s8(x[m]), vget_low_s8(w));
-                    sums[m][n] = vpadalq_s16(sums[m][n], vmlal_high_s8(front, x[m], w));
+            if run % GROUP != 0 {
+                // SAFETY: HALF values of the run are left, and so many of each of TILE filters.
+                unsafe {
+                    half(&mut sums, values.map(|values| vld1_s8(values.add(run - HALF))), weights);
+                    weights = weights.add(TILE * HALF);
                 }
             }
         }
@@ -182,9 +228,37 @@ impl Packed {
     }
 }
 
-/// Values of a patch, padded to whole vectors.
-fn depth(spec: &ConvSpec) -> usize {
-    spec.shape.filter_len().next_multiple_of(16)
+/// Adds the products of 16 values of each pixel with those of four filters, which lie one behind another.
+///
+/// # Safety
+/// 64 weights can be read.
+#[target_feature(enable = "neon")]
+#[inline]
+unsafe fn whole<const M: usize>(sums: &mut [[int32x4_t; TILE]; M], x: [int8x16_t; M], weights: *const i8) {
+    for n in 0..TILE {
+        // SAFETY: the caller's promise.
+        let w = unsafe { vld1q_s8(weights.add(n * GROUP)) };
+        for (sums, &x) in sums.iter_mut().zip(&x) {
+            let front = vmull_s8(vget_low_s8(x), vget_low_s8(w));
+            sums[n] = vpadalq_s16(sums[n], vmlal_high_s8(front, x, w));
+        }
+    }
+}
+
+/// Adds the products of eight values, as [`whole`].
+///
+/// # Safety
+/// 32 weights can be read.
+#[target_feature(enable = "neon")]
+#[inline]
+unsafe fn half<const M: usize>(sums: &mut [[int32x4_t; TILE]; M], x: [int8x8_t; M], weights: *const i8) {
+    for n in 0..TILE {
+        // SAFETY: the caller's promise.
+        let w = unsafe { vld1_s8(weights.add(n * HALF)) };
+        for (sums, &x) in sums.iter_mut().zip(&x) {
+            sums[n] = vpadalq_s16(sums[n], vmull_s8(x, w));
+        }
+    }
 }
 
 /// Depthwise weights as `[block][tap][lane]`.
@@ -257,7 +331,10 @@ fn finish_four(columns: &Columns, sums: int32x4_t, first: usize, out: &mut [i8])
     let words = vqadd_s16(words, vdup_n_s16(i16::from(columns.zero_point)));
     let bytes = vmax_s8(vqmovn_s16(vcombine_s16(words, words)), vdup_n_s8(columns.low));
     let four = vget_lane_u32::<0>(vreinterpret_u32_s8(bytes)).to_le_bytes().map(|byte| byte as i8);
-    out.copy_from_slice(&four[..out.len()]);
+    match out.first_chunk_mut() {
+        Some(out) => *out = four,
+        None => out.copy_from_slice(&four[..out.len()]),
+    }
 }
 
 /// Writes up to 16 channels from lane `first`.

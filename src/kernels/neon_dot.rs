@@ -7,8 +7,8 @@ use std::arch::asm;
 use std::ops::Range;
 
 use super::conv::ConvSpec;
-use super::gemm::{self, Columns, Patches};
-use super::neon;
+use super::gemm::{self, Band, Columns, Layout};
+use super::neon::{self, Plain};
 
 /// Proof that this CPU has NEON and the dot product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,14 +30,20 @@ impl Token {
 /// Channels of a tile: two vectors of sums.
 const BLOCK: usize = 8;
 
-/// Pixels of a tile: 12 of the 32 registers are sums, 14 hold inputs and weights.
-const TILE: usize = 6;
+/// Pixels of a tile: 16 of the 32 registers are sums, 10 hold inputs and weights.
+const TILE: usize = 8;
+
+/// Values of one channel that an SDOT takes.
+const GROUP: usize = 4;
+
+/// Values of a whole vector; half as many may end a run.
+const WHOLE: usize = 16;
 
 /// A convolution's weights for these kernels.
 #[derive(Debug, Clone)]
 pub(crate) enum Packed {
     Depthwise(neon::Packed),
-    Dense { weights: Vec<i8>, columns: Columns },
+    Dense(Dense),
 }
 
 impl Packed {
@@ -46,14 +52,16 @@ impl Packed {
             return Self::Depthwise(neon::Packed::new(spec));
         }
         let columns = gemm::columns(spec.shape.filters, BLOCK, |lane| lane);
-        let weights = gemm::pack(spec, &columns, (BLOCK, 4), depth(spec));
-        Self::Dense { weights, columns: Columns::new(spec, &columns, 0) }
+        let layout = Layout::new(&spec.shape, neon::HALF);
+        let weights = gemm::pack(spec, &columns, (BLOCK, GROUP), &layout);
+        let filters = spec.shape.filters;
+        Self::Dense(Dense { weights, columns: Columns::new(spec, &columns, 0), layout, filters })
     }
 
     pub(crate) fn scratch_len(&self, spec: &ConvSpec) -> usize {
         match self {
             Self::Depthwise(packed) => packed.scratch_len(spec),
-            Self::Dense { .. } => gemm::scratch_len(spec, depth(spec)),
+            Self::Dense(dense) => gemm::scratch_len::<Plain>(spec, &dense.layout),
         }
     }
 
@@ -67,41 +75,39 @@ impl Packed {
     ) {
         match self {
             Self::Depthwise(packed) => packed.run(token.neon(), spec, input, rows, (scratch, out)),
-            Self::Dense { weights, columns } => {
-                gemm::for_patches(spec, input, rows, depth(spec), (scratch, out), |patches, out| {
-                    let dense = Dense { weights, columns, filters: spec.shape.filters };
+            Self::Dense(dense) => {
+                gemm::for_bands::<Plain>(spec, &dense.layout, input, rows, (scratch, out), |band, out| {
                     // SAFETY: the token proves that the CPU has the instructions.
-                    unsafe { dense.run(&patches, out) }
+                    unsafe { dense.run(&band, out) }
                 });
             }
         }
     }
 }
 
-/// Values of a patch, padded to whole vectors.
-fn depth(spec: &ConvSpec) -> usize {
-    spec.shape.filter_len().next_multiple_of(16)
-}
-
-/// A dense layer at work.
-struct Dense<'a> {
-    weights: &'a [i8],
-    columns: &'a Columns,
+/// A dense layer.
+#[derive(Debug, Clone)]
+pub(crate) struct Dense {
+    weights: Vec<i8>,
+    columns: Columns,
+    layout: Layout,
     filters: usize,
 }
 
-impl Dense<'_> {
+impl Dense {
     #[target_feature(enable = "neon,dotprod")]
-    fn run(&self, patches: &Patches<'_>, out: &mut [i8]) {
+    fn run(&self, band: &Band<'_>, out: &mut [i8]) {
         for first in (0..self.filters).step_by(BLOCK) {
-            for pixel in (0..patches.count).step_by(TILE) {
-                match patches.count - pixel {
-                    1 => self.tile::<1>(patches, (first, pixel), out),
-                    2 => self.tile::<2>(patches, (first, pixel), out),
-                    3 => self.tile::<3>(patches, (first, pixel), out),
-                    4 => self.tile::<4>(patches, (first, pixel), out),
-                    5 => self.tile::<5>(patches, (first, pixel), out),
-                    _ => self.tile::<TILE>(patches, (first, pixel), out),
+            for (pixel, size) in band.tiles(TILE) {
+                match size {
+                    1 => self.tile::<1>(band, (first, pixel), out),
+                    2 => self.tile::<2>(band, (first, pixel), out),
+                    3 => self.tile::<3>(band, (first, pixel), out),
+                    4 => self.tile::<4>(band, (first, pixel), out),
+                    5 => self.tile::<5>(band, (first, pixel), out),
+                    6 => self.tile::<6>(band, (first, pixel), out),
+                    7 => self.tile::<7>(band, (first, pixel), out),
+                    _ => self.tile::<TILE>(band, (first, pixel), out),
                 }
             }
         }
@@ -109,35 +115,62 @@ impl Dense<'_> {
 
     /// `M` pixels from `pixel`, and eight channels from `first`.
     #[target_feature(enable = "neon,dotprod")]
-    fn tile<const M: usize>(&self, patches: &Patches<'_>, (first, pixel): (usize, usize), out: &mut [i8]) {
-        let depth = patches.step;
-        let values = &patches.values[pixel * depth..][..M * depth];
-        let weights = &self.weights[first * depth..][..BLOCK * depth];
-        let mut sums = [[neon::bias(self.columns, first), neon::bias(self.columns, first + 4)]; M];
-        for at in (0..depth).step_by(16) {
-            let mut x = [vdupq_n_s8(0); M];
-            for (m, x) in x.iter_mut().enumerate() {
-                // SAFETY: `values` holds M rows of depth bytes, and at + 16 <= depth.
-                *x = unsafe { vld1q_s8(values.as_ptr().add(m * depth + at)) };
+    fn tile<const M: usize>(&self, band: &Band<'_>, (first, pixel): (usize, usize), out: &mut [i8]) {
+        let Layout { runs, run, row, .. } = band.layout;
+        let depth = band.layout.depth();
+        let starts = band.starts::<M>(pixel);
+        assert!(starts[M - 1] + (runs - 1) * row + run <= band.values.len(), "all taps are in the copy");
+        let mut weights = self.weights[first * depth..][..BLOCK * depth].as_ptr();
+        let mut sums = [[neon::bias(&self.columns, first), neon::bias(&self.columns, first + 4)]; M];
+        for index in 0..runs {
+            // SAFETY: pixels follow one another, so the last one's runs, which are inside, end last.
+            let values = starts.map(|start| unsafe { band.values.as_ptr().add(start + index * row) });
+            for at in (0..run - run % WHOLE).step_by(WHOLE) {
+                // SAFETY: at + WHOLE <= run, and so many of each of BLOCK filters are left of `weights`.
+                unsafe {
+                    let x = values.map(|values| vld1q_s8(values.add(at)));
+                    group::<0, M>(&mut sums, &x, weights);
+                    group::<1, M>(&mut sums, &x, weights.add(GROUP * BLOCK));
+                    group::<2, M>(&mut sums, &x, weights.add(2 * GROUP * BLOCK));
+                    group::<3, M>(&mut sums, &x, weights.add(3 * GROUP * BLOCK));
+                    weights = weights.add(WHOLE * BLOCK);
+                }
             }
-            let mut w = [vdupq_n_s8(0); 8];
-            for (i, w) in w.iter_mut().enumerate() {
-                // SAFETY: `weights` holds depth / 4 groups of two vectors, and at + 16 <= depth.
-                *w = unsafe { vld1q_s8(weights.as_ptr().add(at * BLOCK + i * 16)) };
-            }
-            for (sums, &x) in sums.iter_mut().zip(&x) {
-                for v in 0..2 {
-                    sums[v] = sdot::<0>(sums[v], w[v], x);
-                    sums[v] = sdot::<1>(sums[v], w[2 + v], x);
-                    sums[v] = sdot::<2>(sums[v], w[4 + v], x);
-                    sums[v] = sdot::<3>(sums[v], w[6 + v], x);
+            if run % WHOLE != 0 {
+                // SAFETY: HALF values of the run are left, and so many of each of BLOCK filters.
+                unsafe {
+                    let half = |values: *const i8| vld1_s8(values.add(run - neon::HALF));
+                    let x = values.map(|values| vcombine_s8(half(values), vdup_n_s8(0)));
+                    group::<0, M>(&mut sums, &x, weights);
+                    group::<1, M>(&mut sums, &x, weights.add(GROUP * BLOCK));
+                    weights = weights.add(neon::HALF * BLOCK);
                 }
             }
         }
         for (m, &sums) in sums.iter().enumerate() {
             let at = (pixel + m) * self.filters;
             let out = &mut out[at + first..at + self.filters.min(first + BLOCK)];
-            store(neon::eight(self.columns, sums, first), out);
+            store(neon::eight(&self.columns, sums, first), out);
+        }
+    }
+}
+
+/// Adds the products of the four inputs of lane `LANE` of each pixel with those of eight filters.
+///
+/// # Safety
+/// 32 weights can be read.
+#[target_feature(enable = "neon,dotprod")]
+#[inline]
+unsafe fn group<const LANE: i32, const M: usize>(
+    sums: &mut [[int32x4_t; 2]; M],
+    x: &[int8x16_t; M],
+    weights: *const i8,
+) {
+    // SAFETY: the caller's promise.
+    let w = unsafe { [vld1q_s8(weights), vld1q_s8(weights.add(GROUP * 4))] };
+    for (sums, &x) in sums.iter_mut().zip(x) {
+        for (sum, w) in sums.iter_mut().zip(w) {
+            *sum = sdot::<LANE>(*sum, w, x);
         }
     }
 }
