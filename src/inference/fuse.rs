@@ -12,8 +12,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tract_onnx::tract_core::ops::cast::Cast;
-use tract_onnx::tract_core::ops::cnn::Conv as TractConv;
 use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::ops::source::TypedSource;
 use tract_onnx::tract_hir::internal::*;
@@ -22,7 +20,7 @@ use super::error::LoadError;
 use super::layer;
 use super::onnx::damaged;
 use super::operator::Fused;
-use super::pattern::Pattern;
+use super::pattern::{Operator, Pattern};
 use super::plan::MAX_ARENA_BYTES;
 
 /// What an i8 tensor means: `(q - zero_point) * scale`.
@@ -120,6 +118,10 @@ pub(crate) fn unsupported(node: &str, reason: impl Into<String>) -> LoadError {
     LoadError::Unsupported { node: node.to_owned(), reason: reason.into() }
 }
 
+fn open(sum: Open, layout: Layout) -> Value {
+    Value::Open(Box::new((sum, Activation::None, layout)))
+}
+
 struct Fuser<'a> {
     source: &'a TypedModel,
     model: TypedModel,
@@ -137,61 +139,60 @@ impl Fuser<'_> {
         if node.op_is::<TypedSource>() {
             return self.source(node);
         }
-        if let Some(conv) = node.op_as::<TractConv>() {
-            let input = self.real(node, 0, Layout::Nchw)?;
-            let (weights, bias) = (self.constant(node, 1)?, self.constant(node, 2)?);
-            let filters = layer::conv(&node.name, conv, &input, &weights, &bias)?;
-            return Ok(Value::Open(Box::new((
-                Open::Conv { input, filters },
-                Activation::None,
-                Layout::Nchw,
-            ))));
-        }
-        if let Some(axis) = node.op_as::<AxisOp>() {
-            return self.reorder(node, axis);
-        }
-        if node.op_is::<Cast>() {
-            return self.input(node, 0);
-        }
         Err(unsupported(&node.name, format!("operator {} has no int8 form", node.op.name())))
     }
 
     fn pattern(&mut self, node: &TypedNode, pattern: &Pattern) -> Result<Value, LoadError> {
-        match pattern {
-            Pattern::Dequantise { scale, zero_point, axis } => {
+        match &pattern.operator {
+            Operator::Dequantise { scale, zero_point, axis } => {
                 self.dequantise(node, scale, zero_point, *axis)
             }
-            Pattern::Quantise { scale, zero_point } => {
+            Operator::Quantise { scale, zero_point } => {
                 self.quantise(node, Quantisation { scale: *scale, zero_point: *zero_point })
             }
-            Pattern::Relu => self.activate(node, Activation::Relu),
-            Pattern::Prelu { slope } => self.activate(node, Activation::Prelu(slope.clone())),
-            Pattern::Add => {
+            Operator::Relu => self.activate(node, Activation::Relu),
+            Operator::Prelu { slope } => self.activate(node, Activation::Prelu(slope.clone())),
+            Operator::Add => {
                 let inputs = [self.real(node, 0, Layout::Nchw)?, self.real(node, 1, Layout::Nchw)?];
                 if inputs[0].shape != inputs[1].shape {
                     return Err(unsupported(&node.name, "addition of different shapes"));
                 }
-                Ok(Value::Open(Box::new((Open::Add(inputs), Activation::None, Layout::Nchw))))
+                Ok(open(Open::Add(inputs), Layout::Nchw))
             }
-            Pattern::Mean => {
+            Operator::Mean => {
                 let input = self.real(node, 0, Layout::Nchw)?;
-                let filters = layer::mean(&input);
-                Ok(Value::Open(Box::new((Open::Conv { input, filters }, Activation::None, Layout::Nchw))))
+                Ok(open(Open::Conv { input, filters: layer::mean(&input) }, Layout::Nchw))
             }
-            Pattern::Double => {
+            Operator::Double => {
                 let input = self.real(node, 0, Layout::Nchw)?;
                 let [height, width, channels] = input.shape;
                 let wire = self.wire(&node.name, Fused::Double, &[input.wire])?;
                 Ok(Value::Real(Tensor8 { wire, shape: [2 * height, 2 * width, channels], ..input }))
             }
-            Pattern::Gemm { transposed } => {
+            Operator::Conv(window) => {
+                let input = self.real(node, 0, Layout::Nchw)?;
+                let (weights, bias) = self.weights_and_bias(node)?;
+                let filters = layer::conv(&node.name, *window, &input, &weights, bias.as_ref())?;
+                Ok(open(Open::Conv { input, filters }, Layout::Nchw))
+            }
+            Operator::Gemm { transposed } => {
                 let input = self.real(node, 0, Layout::Flat)?;
-                let weights = self.constant(node, 1)?;
-                let bias = if node.inputs.len() > 2 { Some(self.constant(node, 2)?) } else { None };
+                let (weights, bias) = self.weights_and_bias(node)?;
                 let filters = layer::dense(&node.name, &input, &weights, bias.as_ref(), *transposed)?;
-                Ok(Value::Open(Box::new((Open::Conv { input, filters }, Activation::None, Layout::Flat))))
+                Ok(open(Open::Conv { input, filters }, Layout::Flat))
+            }
+            Operator::ChannelsFirst | Operator::ChannelsLast | Operator::Reshape => {
+                self.reorder(node, pattern)
             }
         }
+    }
+
+    fn weights_and_bias(
+        &self,
+        node: &TypedNode,
+    ) -> Result<(layer::Constant, Option<layer::Constant>), LoadError> {
+        let bias = if node.inputs.len() > 2 { Some(self.constant(node, 2)?) } else { None };
+        Ok((self.constant(node, 1)?, bias))
     }
 
     fn source(&mut self, node: &TypedNode) -> Result<Value, LoadError> {
@@ -274,26 +275,19 @@ impl Fuser<'_> {
         }
     }
 
-    /// Axis operators only rename axes here: fused tensors keep their order.
-    fn reorder(&mut self, node: &TypedNode, axis: &AxisOp) -> Result<Value, LoadError> {
-        let mut tensor = match self.input(node, 0)? {
-            Value::Real(tensor) => tensor,
-            constant @ Value::Constant(_) => return Ok(constant),
-            _ => {
-                return Err(unsupported(&node.name, "reordering of what is not behind a DequantizeLinear"));
-            }
+    /// Only the axes' names change here: fused tensors keep their order.
+    fn reorder(&self, node: &TypedNode, pattern: &Pattern) -> Result<Value, LoadError> {
+        let Value::Real(mut tensor) = self.input(node, 0)? else {
+            return Err(unsupported(&node.name, "reordering of what is not behind a DequantizeLinear"));
         };
-        let [height, width, channels] = tensor.shape;
-        let rank = node.outputs[0].fact.rank();
-        tensor.layout = match (axis, tensor.layout) {
-            (AxisOp::Move(3, 1), Layout::Nhwc) => Layout::Nchw,
-            (AxisOp::Move(1, 3), Layout::Nchw) => Layout::Nhwc,
-            (AxisOp::Rm(_) | AxisOp::Reshape(..), Layout::Nchw) if rank < 4 => Layout::Flat,
-            (AxisOp::Rm(_) | AxisOp::Reshape(..), Layout::Flat) => Layout::Flat,
-            (AxisOp::Rm(_) | AxisOp::Reshape(..), Layout::Nhwc) => Layout::Nhwc,
-            _ => {
-                let shape = format!("{height}x{width}x{channels}");
-                return Err(unsupported(&node.name, format!("{axis:?} of a tensor of {shape}")));
+        tensor.layout = match (&pattern.operator, tensor.layout) {
+            (Operator::ChannelsFirst, Layout::Nhwc) => Layout::Nchw,
+            (Operator::ChannelsLast, Layout::Nchw) => Layout::Nhwc,
+            (Operator::Reshape, Layout::Nhwc) => Layout::Nhwc,
+            (Operator::Reshape, _) if pattern.shape.len() == 2 => Layout::Flat,
+            (operator, layout) => {
+                let what = format!("{operator:?} to {:?} of a tensor in {layout:?}", pattern.shape);
+                return Err(unsupported(&node.name, what));
             }
         };
         Ok(Value::Real(tensor))

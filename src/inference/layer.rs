@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use tract_onnx::tract_core::ops::cnn::{Conv as TractConv, PaddingSpec};
 use tract_onnx::tract_hir::internal::*;
 
 use super::error::LoadError;
 use super::fuse::{Activation, Quantisation, Tensor8, unsupported};
+use super::pattern::Window;
 use crate::kernels::add::AddSpec;
 use crate::kernels::conv::ConvSpec;
 use crate::kernels::requant::Requant;
@@ -55,44 +55,16 @@ pub(crate) struct Filters {
 /// Filters of a convolution of the ONNX graph.
 pub(crate) fn conv(
     name: &str,
-    op: &TractConv,
+    window: Window,
     input: &Tensor8,
     weights: &Constant,
-    bias: &Constant,
+    bias: Option<&Constant>,
 ) -> Result<Filters, LoadError> {
-    let shape = conv_shape(name, op, input)?;
-    let dims = weights.tensor.shape();
-    let depth = if shape.depthwise { 1 } else { shape.channels };
-    if dims != [shape.filters, depth, shape.kernel[0], shape.kernel[1]] {
-        return Err(unsupported(name, format!("weights of shape {dims:?}")));
-    }
-    filters(name, shape, input, weights, Some(bias), 0)
-}
-
-fn conv_shape(name: &str, op: &TractConv, input: &Tensor8) -> Result<ConvShape, LoadError> {
-    let pool = &op.pool_spec;
-    let pair = |list: &[usize]| <[usize; 2]>::try_from(list).ok();
-    let kernel = pair(&pool.kernel_shape).ok_or_else(|| unsupported(name, "only 2-D convolutions"))?;
-    let stride = pool.strides.as_deref().map_or(Some([1, 1]), pair);
-    let (before, after) = match &pool.padding {
-        PaddingSpec::Valid => (Some([0, 0]), Some([0, 0])),
-        PaddingSpec::Explicit(b, a) | PaddingSpec::ExplicitOnnxPool(b, a, false) => (pair(b), pair(a)),
-        other => return Err(unsupported(name, format!("padding {other:?}"))),
-    };
-    let (Some(stride), Some(pad_before), Some(pad_after)) = (stride, before, after) else {
-        return Err(unsupported(name, "only 2-D convolutions"));
-    };
-    if stride.contains(&0) || pool.dilations.iter().flatten().any(|&d| d != 1) {
-        return Err(unsupported(name, "dilated convolution or stride 0"));
-    }
     let [height, width, channels] = input.shape;
-    let depthwise = op.group == channels && op.group == pool.output_channels && channels > 1;
-    if op.group != 1 && !depthwise {
-        return Err(unsupported(name, format!("{} groups", op.group)));
-    }
-    let filters = pool.output_channels;
-    let input = [height, width];
-    Ok(ConvShape { input, channels, filters, kernel, stride, pad_before, pad_after, depthwise })
+    let dims = weights.tensor.shape();
+    let shape = window.shape(&[1, channels, height, width], dims);
+    let shape = shape.ok_or_else(|| unsupported(name, format!("weights of shape {dims:?}")))?;
+    filters(name, shape, input, weights, bias, 0)
 }
 
 /// The mean over height and width, as a depthwise convolution of ones.

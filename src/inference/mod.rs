@@ -11,7 +11,7 @@
 //! * every output is a dequantised int8 tensor, and is given as these int8 values.
 //!
 //! ```text
-//! bytes -> onnx (limits, names) -> tract's parser and shape analysis
+//! bytes -> onnx (limits, names) -> tract's parser and shape analysis, over the operators of reader
 //!       -> pattern (operators kept whole) -> fuse (a tract graph of fused operators)
 //!       -> plan (steps over one arena) -> Network
 //! ```
@@ -19,7 +19,7 @@
 //! tract parses, derives all shapes and holds the graph before and after fusion; the plan is our own,
 //! because a tract plan allocates each activation anew. With two to four threads, each layer's rows are
 //! shared among them. A graph with other operators is refused with the name of its node, or runs on
-//! tract's own operators if [`LoadOptions::unfused`] asks for it.
+//! tract's own operators if [`Network::load_unfused`] asks for it.
 
 pub mod error;
 mod fuse;
@@ -29,6 +29,7 @@ mod onnx;
 mod operator;
 mod pattern;
 mod plan;
+mod reader;
 mod stock;
 
 pub use error::{LoadError, RunError};

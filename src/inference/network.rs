@@ -3,11 +3,9 @@
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use tract_onnx::prelude::TypedModel;
-
 use super::error::{LoadError, RunError};
 use super::fuse;
-use super::onnx::{self, Reading, guarded};
+use super::onnx::{self, guarded};
 use super::plan::{Plan, Step};
 use super::stock::Stock;
 use crate::kernels::isa::Isa;
@@ -21,9 +19,6 @@ pub struct LoadOptions {
     pub input_size: Option<[usize; 2]>,
     /// Threads that share the rows of each layer; more than [`MAX_THREADS`] count as so many.
     pub threads: NonZeroUsize,
-    /// Run the graph as it is on tract, slowly: any operator goes, if input and outputs are quantised.
-    /// `isa` and `threads` count for nothing then, and runs allocate.
-    pub unfused: bool,
 }
 
 /// Most threads that share a layer: the cores of the boards.
@@ -31,7 +26,7 @@ pub const MAX_THREADS: usize = 4;
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { isa: Isa::best(), input_size: None, threads: NonZeroUsize::MIN, unfused: false }
+        Self { isa: Isa::best(), input_size: None, threads: NonZeroUsize::MIN }
     }
 }
 
@@ -66,14 +61,53 @@ pub struct LayerTime {
 pub struct Network {
     input: [usize; 3],
     outputs: Vec<Output>,
-    engine: Engine,
+    engine: Box<dyn Engine>,
 }
 
-/// What runs the network.
-#[derive(Debug)]
-enum Engine {
-    Fused(Plan),
-    Stock(Stock),
+/// What runs a network. A trait, so that a program that never loads an unfused network links nothing of it.
+trait Engine: std::fmt::Debug + Send {
+    /// Runs on pixels of the right length; `after` is called behind each step.
+    fn run(&mut self, pixels: &[u8], after: &mut (dyn FnMut() + Send)) -> Result<(), RunError>;
+    fn output(&self, index: usize) -> &[i8];
+    fn steps(&self) -> &[Step];
+    fn memory(&self) -> usize;
+}
+
+impl Engine for Plan {
+    fn run(&mut self, pixels: &[u8], after: &mut (dyn FnMut() + Send)) -> Result<(), RunError> {
+        Plan::run(self, pixels, after);
+        Ok(())
+    }
+
+    fn output(&self, index: usize) -> &[i8] {
+        Plan::output(self, index)
+    }
+
+    fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    fn memory(&self) -> usize {
+        Plan::memory(self)
+    }
+}
+
+impl Engine for Stock {
+    fn run(&mut self, pixels: &[u8], _: &mut (dyn FnMut() + Send)) -> Result<(), RunError> {
+        Stock::run(self, pixels)
+    }
+
+    fn output(&self, index: usize) -> &[i8] {
+        Stock::output(self, index)
+    }
+
+    fn steps(&self) -> &[Step] {
+        &[]
+    }
+
+    fn memory(&self) -> usize {
+        0
+    }
 }
 
 impl Network {
@@ -83,26 +117,33 @@ impl Network {
     /// For damaged files, and for valid ones that are not int8 networks that can be run exactly; the
     /// error names the node. Never panics.
     pub fn load(bytes: &[u8], options: LoadOptions) -> Result<Self, LoadError> {
-        let reading = Reading { input_size: options.input_size, unfused: options.unfused };
-        let typed = onnx::read(bytes, reading)?;
-        guarded(|| if options.unfused { Self::stock(typed) } else { Self::fused(&typed, options) })
+        let typed = onnx::read(bytes, options.input_size)?;
+        guarded(|| {
+            let graph = fuse::fuse(&typed)?;
+            let plan = Plan::new(&graph, options.isa, options.threads.get().min(MAX_THREADS))?;
+            let outputs = graph.outputs.iter().map(|(name, tensor)| Output {
+                name: name.clone(),
+                shape: tensor.shape,
+                scale: tensor.quantisation.scale,
+                zero_point: tensor.quantisation.zero_point,
+            });
+            Ok(Self { input: graph.input()?, outputs: outputs.collect(), engine: Box::new(plan) })
+        })
     }
 
-    fn fused(typed: &TypedModel, options: LoadOptions) -> Result<Self, LoadError> {
-        let graph = fuse::fuse(typed)?;
-        let plan = Plan::new(&graph, options.isa, options.threads.get().min(MAX_THREADS))?;
-        let outputs = graph.outputs.iter().map(|(name, tensor)| Output {
-            name: name.clone(),
-            shape: tensor.shape,
-            scale: tensor.quantisation.scale,
-            zero_point: tensor.quantisation.zero_point,
-        });
-        Ok(Self { input: graph.input()?, outputs: outputs.collect(), engine: Engine::Fused(plan) })
-    }
-
-    fn stock(typed: TypedModel) -> Result<Self, LoadError> {
-        let (stock, outputs) = Stock::new(typed)?;
-        Ok(Self { input: stock.input(), outputs, engine: Engine::Stock(stock) })
+    /// Loads an ONNX file to be run as it is on tract's own operators, slowly and on one thread: any
+    /// operator goes, if input and outputs are quantised. Runs allocate.
+    ///
+    /// `input_size` is that of [`LoadOptions`].
+    ///
+    /// # Errors
+    /// As [`Network::load`].
+    pub fn load_unfused(bytes: &[u8], input_size: Option<[usize; 2]>) -> Result<Self, LoadError> {
+        let typed = onnx::read_unfused(bytes, input_size)?;
+        guarded(|| {
+            let (stock, outputs) = Stock::new(typed)?;
+            Ok(Self { input: stock.input(), outputs, engine: Box::new(stock) })
+        })
     }
 
     /// Height, width and channels (3) of the input.
@@ -117,15 +158,12 @@ impl Network {
 
     /// Multiply-accumulates of one run; 0 when unfused.
     pub fn macs(&self) -> usize {
-        self.steps().iter().map(Step::macs).sum()
+        self.engine.steps().iter().map(Step::macs).sum()
     }
 
     /// Bytes of memory that runs work in, without weights; 0 when unfused.
     pub fn memory(&self) -> usize {
-        match &self.engine {
-            Engine::Fused(plan) => plan.memory(),
-            Engine::Stock(_) => 0,
-        }
+        self.engine.memory()
     }
 
     /// Runs the network on `[height, width, 3]` u8 RGB pixels, row-major.
@@ -134,29 +172,23 @@ impl Network {
     /// When `pixels` has another length, or tract fails on an unfused network.
     pub fn run(&mut self, pixels: &[u8]) -> Result<(), RunError> {
         self.check(pixels)?;
-        match &mut self.engine {
-            Engine::Fused(plan) => plan.run(pixels, |_| ()),
-            Engine::Stock(stock) => stock.run(pixels)?,
-        }
-        Ok(())
+        self.engine.run(pixels, &mut || ())
     }
 
     /// Runs as [`Network::run`] and tells what each layer took; nothing when unfused.
     ///
     /// # Errors
-    /// When `pixels` has another length.
+    /// As [`Network::run`].
     pub fn profile(&mut self, pixels: &[u8]) -> Result<Vec<LayerTime>, RunError> {
         self.check(pixels)?;
-        let mut times = Vec::with_capacity(self.steps().len());
+        let mut times = Vec::with_capacity(self.engine.steps().len());
         let mut last = Instant::now();
-        if let Engine::Fused(plan) = &mut self.engine {
-            plan.run(pixels, |_| {
-                let now = Instant::now();
-                times.push(now - last);
-                last = now;
-            });
-        }
-        let layers = self.steps().iter().zip(times).map(|(step, time)| LayerTime {
+        self.engine.run(pixels, &mut || {
+            let now = Instant::now();
+            times.push(now - last);
+            last = now;
+        })?;
+        let layers = self.engine.steps().iter().zip(times).map(|(step, time)| LayerTime {
             name: step.name.clone(),
             kind: step.kind(),
             macs: step.macs(),
@@ -170,17 +202,7 @@ impl Network {
     /// # Panics
     /// When there is no such output.
     pub fn output(&self, index: usize) -> &[i8] {
-        match &self.engine {
-            Engine::Fused(plan) => plan.output(index),
-            Engine::Stock(stock) => stock.output(index),
-        }
-    }
-
-    fn steps(&self) -> &[Step] {
-        match &self.engine {
-            Engine::Fused(plan) => &plan.steps,
-            Engine::Stock(_) => &[],
-        }
+        self.engine.output(index)
     }
 
     fn check(&self, pixels: &[u8]) -> Result<(), RunError> {

@@ -2,11 +2,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use tract_onnx::Onnx;
 use tract_onnx::pb::{GraphProto, ModelProto, TensorProto};
 use tract_onnx::prelude::*;
 
 use super::error::LoadError;
-use super::pattern;
+use super::reader;
 
 /// Largest model file that is read, in bytes; a choice, four times the largest expected.
 pub const MAX_MODEL_BYTES: usize = 32 << 20;
@@ -17,47 +18,46 @@ const MAX_NODES: usize = 4096;
 /// Longest side of the input picture, in pixels; a choice.
 const MAX_INPUT_SIDE: usize = 2048;
 
-/// Operators that some fusion understands; others are refused before tract looks at them.
-const OPERATORS: [&str; 12] = [
-    "QuantizeLinear",
-    "DequantizeLinear",
-    "Conv",
-    "Gemm",
-    "Relu",
-    "PRelu",
-    "Add",
-    "Resize",
-    "GlobalAveragePool",
-    "Flatten",
-    "Reshape",
-    "Transpose",
-];
-
-/// How the file is read.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Reading {
-    /// Height and width to use instead of the file's.
-    pub input_size: Option<[usize; 2]>,
-    /// Whether tract's own operators are wanted, and any that it knows is let through.
-    pub unfused: bool,
+/// Who reads the operators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operators {
+    /// Those that are fused; others are refused before tract looks at them.
+    Fused,
+    /// Any that tract knows.
+    Any,
 }
 
-/// Reads `bytes` into a typed graph that tract has not simplified yet.
+/// Reads `bytes` into a typed graph of [`super::pattern`]s, with `input_size` instead of the file's height
+/// and width.
 ///
 /// # Errors
-/// For anything that is not a sound model within the limits; a panic inside tract counts as damage.
-pub(crate) fn read(bytes: &[u8], reading: Reading) -> Result<TypedModel, LoadError> {
+/// For anything that is not a sound model within the limits, or has other operators; a panic inside tract
+/// counts as damage.
+pub(crate) fn read(bytes: &[u8], input_size: Option<[usize; 2]>) -> Result<TypedModel, LoadError> {
+    parse(&reader::parser(), Operators::Fused, bytes, input_size)
+}
+
+/// Reads `bytes` into a typed graph of tract's own operators.
+///
+/// # Errors
+/// As [`read`], but any operator that tract knows is let through.
+pub(crate) fn read_unfused(bytes: &[u8], input_size: Option<[usize; 2]>) -> Result<TypedModel, LoadError> {
+    parse(&tract_onnx::onnx(), Operators::Any, bytes, input_size)
+}
+
+fn parse(
+    onnx: &Onnx,
+    operators: Operators,
+    bytes: &[u8],
+    input_size: Option<[usize; 2]>,
+) -> Result<TypedModel, LoadError> {
     if bytes.len() > MAX_MODEL_BYTES {
         return Err(LoadError::TooLarge { len: bytes.len(), max: MAX_MODEL_BYTES });
     }
     guarded(|| {
-        let mut onnx = tract_onnx::onnx();
-        if !reading.unfused {
-            pattern::register(&mut onnx);
-        }
         let mut proto = onnx.proto_model_for_read(&mut &*bytes).map_err(damaged)?;
-        check(&proto, reading.unfused)?;
-        prepare(&mut proto, reading.input_size)?;
+        check(&proto, operators)?;
+        prepare(&mut proto, input_size)?;
         let parsed = onnx.parse(&proto, None).map_err(damaged)?;
         parsed.model.into_typed().map_err(damaged)
     })
@@ -79,15 +79,15 @@ fn contract(what: impl Into<String>) -> LoadError {
 }
 
 /// Refuses what is too large or cannot be understood, by name.
-fn check(proto: &ModelProto, any_operator: bool) -> Result<(), LoadError> {
+fn check(proto: &ModelProto, operators: Operators) -> Result<(), LoadError> {
     let graph = proto.graph.as_ref().ok_or_else(|| contract("the model has no graph"))?;
     if graph.node.len() > MAX_NODES || graph.initializer.len() > MAX_NODES {
         return Err(contract(format!("more than {MAX_NODES} nodes or constants")));
     }
     graph.initializer.iter().try_for_each(check_constant)?;
     for node in &graph.node {
-        let supported = OPERATORS.contains(&node.op_type.as_str()) && is_standard(&node.domain);
-        if !any_operator && !supported {
+        let supported = reader::knows(&node.op_type) && is_standard(&node.domain);
+        if operators == Operators::Fused && !supported {
             return Err(LoadError::Unsupported {
                 node: node.name.clone(),
                 reason: format!("operator {} has no int8 form", node.op_type),

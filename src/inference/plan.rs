@@ -15,7 +15,7 @@ use crate::kernels::conv::Conv;
 use crate::kernels::isa::Isa;
 use crate::kernels::scalar;
 
-/// Most bytes of activations; a choice that a 512 MB board can afford.
+/// Most bytes of activations, and of what layers copy of them to work on; a choice that a 512 MB board can afford.
 pub const MAX_ARENA_BYTES: usize = 64 << 20;
 
 /// Layers below this are not worth waking a thread for, which takes microseconds; a choice.
@@ -103,7 +103,11 @@ impl Plan {
             Work::Conv(conv) => conv.scratch_len(),
             _ => 0,
         });
-        let scratch = vec![0; threads * scratch.max().unwrap_or(0)];
+        let scratch = threads * scratch.max().unwrap_or(0);
+        if scratch > MAX_ARENA_BYTES {
+            return Err(LoadError::Memory { needed: scratch, max: MAX_ARENA_BYTES });
+        }
+        let scratch = vec![0; scratch];
         let pool = if threads > 1 { Some(pool(threads)?) } else { None };
         Ok(Self { steps, outputs, isa, arena: vec![0; places.len], scratch, threads, pool })
     }
@@ -114,12 +118,12 @@ impl Plan {
     }
 
     /// Runs every step; `after` is called behind each.
-    pub(crate) fn run(&mut self, pixels: &[u8], mut after: impl FnMut(usize) + Send) {
+    pub(crate) fn run(&mut self, pixels: &[u8], after: &mut (dyn FnMut() + Send)) {
         let Self { steps, isa, arena, scratch, threads, pool, .. } = self;
         let mut all = || {
-            for (index, step) in steps.iter().enumerate() {
+            for step in &*steps {
                 step.run((*isa, *threads), pixels, arena, scratch);
-                after(index);
+                after();
             }
         };
         match pool {

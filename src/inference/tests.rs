@@ -35,7 +35,7 @@ fn outputs_equal_onnx_runtime_but_for_single_steps() {
 fn tract_runs_the_fused_graph_to_the_same_values() {
     use tract_onnx::prelude::*;
     for name in NAMES {
-        let typed = onnx::read(&file(name, "onnx"), onnx::Reading::default()).unwrap();
+        let typed = onnx::read(&file(name, "onnx"), None).unwrap();
         let fused = fuse::fuse(&typed).unwrap();
         let [height, width, channels] = fused.input().unwrap();
         let pixels = Tensor::from_shape(&[1, height, width, channels], &file(name, "pixels")).unwrap();

@@ -74,8 +74,7 @@ fn the_unfused_network_computes_nearly_the_same() {
     for name in SMALL {
         let bytes = small(name, "onnx");
         let mut fused = Network::load(&bytes, LoadOptions::default()).unwrap();
-        let mut unfused =
-            Network::load(&bytes, LoadOptions { unfused: true, ..LoadOptions::default() }).unwrap();
+        let mut unfused = Network::load_unfused(&bytes, None).unwrap();
         assert_eq!(fused.outputs(), unfused.outputs());
         fused.run(&small(name, "pixels")).unwrap();
         unfused.run(&small(name, "pixels")).unwrap();
