@@ -160,11 +160,19 @@ impl Packed {
                 }
             }
         }
-        for (m, row) in sums.iter().enumerate() {
-            let sum = vpaddq_s32(vpaddq_s32(row[0], row[1]), vpaddq_s32(row[2], row[3]));
-            let at = (pixel + m) * filters;
-            let out = &mut out[at + first..at + filters.min(first + TILE)];
-            finish_four(&self.columns, vaddq_s32(sum, bias(&self.columns, first)), first, out);
+        let bias = bias(&self.columns, first);
+        let totals = sums.map(|sums| {
+            let pairs = vpaddq_s32(vpaddq_s32(sums[0], sums[1]), vpaddq_s32(sums[2], sums[3]));
+            vaddq_s32(pairs, bias)
+        });
+        let finish = Finish::four(&self.columns, first);
+        let len = TILE.min(filters - first);
+        let out = &mut out[pixel * filters + first..(pixel + M - 1) * filters + first + len];
+        for m in (0..M).step_by(2) {
+            let other = (m + 1).min(M - 1);
+            let words = vreinterpret_u32_s8(finish.apply([totals[m], totals[other]]));
+            store_four(vget_lane_u32::<0>(words), &mut out[m * filters..][..len]);
+            store_four(vget_lane_u32::<1>(words), &mut out[other * filters..][..len]);
         }
     }
 
@@ -301,36 +309,62 @@ fn biases(columns: &Columns, first: usize) -> [int32x4_t; 4] {
     [bias(columns, first), bias(columns, first + 4), bias(columns, first + 8), bias(columns, first + 12)]
 }
 
-/// Scaled, rounded and saturated sums of the four lanes from `first`, without zero point.
-#[target_feature(enable = "neon")]
-#[inline]
-fn rounded(columns: &Columns, sums: int32x4_t, first: usize) -> int16x4_t {
-    // SAFETY: the slice is four values long.
-    let load = |values: &[f32]| unsafe { vld1q_f32(values[first..][..4].as_ptr()) };
-    let mut factor = load(&columns.scale);
-    if let Some(slope) = &columns.slope {
-        factor = vbslq_f32(vcltzq_s32(sums), load(slope), factor);
+/// From sums to outputs for eight lanes, loaded once for many pixels.
+pub(super) struct Finish {
+    scale: [float32x4_t; 2],
+    slope: Option<[float32x4_t; 2]>,
+    zero_point: int16x8_t,
+    low: int8x8_t,
+}
+
+impl Finish {
+    /// For the eight lanes from `first`.
+    #[target_feature(enable = "neon")]
+    #[inline]
+    pub(super) fn eight(columns: &Columns, first: usize) -> Self {
+        Self::new(columns, [first, first + 4])
     }
-    vqmovn_s32(vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(sums), factor)))
+
+    /// For the four lanes from `first`, of two pixels.
+    #[target_feature(enable = "neon")]
+    #[inline]
+    fn four(columns: &Columns, first: usize) -> Self {
+        Self::new(columns, [first, first])
+    }
+
+    #[target_feature(enable = "neon")]
+    #[inline]
+    fn new(columns: &Columns, firsts: [usize; 2]) -> Self {
+        // SAFETY: each slice is four values long.
+        let load = |values: &[f32]| firsts.map(|first| unsafe { vld1q_f32(values[first..][..4].as_ptr()) });
+        Self {
+            scale: load(&columns.scale),
+            slope: columns.slope.as_deref().map(load),
+            zero_point: vdupq_n_s16(i16::from(columns.zero_point)),
+            low: vdup_n_s8(columns.low),
+        }
+    }
+
+    #[target_feature(enable = "neon")]
+    #[inline]
+    pub(super) fn apply(&self, sums: [int32x4_t; 2]) -> int8x8_t {
+        let mut words = [vdup_n_s16(0); 2];
+        for (half, words) in words.iter_mut().enumerate() {
+            let (sums, mut factor) = (sums[half], self.scale[half]);
+            if let Some(slope) = &self.slope {
+                factor = vbslq_f32(vcltzq_s32(sums), slope[half], factor);
+            }
+            *words = vqmovn_s32(vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(sums), factor)));
+        }
+        let words = vqaddq_s16(vcombine_s16(words[0], words[1]), self.zero_point);
+        vmax_s8(vqmovn_s16(words), self.low)
+    }
 }
 
-/// The outputs of eight lanes from `first`.
-#[target_feature(enable = "neon")]
+/// Writes the first channels of `bytes`, at most four, to `out`.
 #[inline]
-pub(super) fn eight(columns: &Columns, sums: [int32x4_t; 2], first: usize) -> int8x8_t {
-    let words = vcombine_s16(rounded(columns, sums[0], first), rounded(columns, sums[1], first + 4));
-    let words = vqaddq_s16(words, vdupq_n_s16(i16::from(columns.zero_point)));
-    vmax_s8(vqmovn_s16(words), vdup_n_s8(columns.low))
-}
-
-/// Writes up to four channels from lane `first`.
-#[target_feature(enable = "neon")]
-#[inline]
-fn finish_four(columns: &Columns, sums: int32x4_t, first: usize, out: &mut [i8]) {
-    let words = rounded(columns, sums, first);
-    let words = vqadd_s16(words, vdup_n_s16(i16::from(columns.zero_point)));
-    let bytes = vmax_s8(vqmovn_s16(vcombine_s16(words, words)), vdup_n_s8(columns.low));
-    let four = vget_lane_u32::<0>(vreinterpret_u32_s8(bytes)).to_le_bytes().map(|byte| byte as i8);
+fn store_four(bytes: u32, out: &mut [i8]) {
+    let four = bytes.to_le_bytes().map(|byte| byte as i8);
     match out.first_chunk_mut() {
         Some(out) => *out = four,
         None => out.copy_from_slice(&four[..out.len()]),
@@ -341,8 +375,8 @@ fn finish_four(columns: &Columns, sums: int32x4_t, first: usize, out: &mut [i8])
 #[target_feature(enable = "neon")]
 #[inline]
 fn finish_block(columns: &Columns, sums: [int32x4_t; 4], first: usize, out: &mut [i8]) {
-    let front = eight(columns, [sums[0], sums[1]], first);
-    let back = eight(columns, [sums[2], sums[3]], first + 8);
+    let front = Finish::eight(columns, first).apply([sums[0], sums[1]]);
+    let back = Finish::eight(columns, first + 8).apply([sums[2], sums[3]]);
     store(vcombine_s8(front, back), out);
 }
 

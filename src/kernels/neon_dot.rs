@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::conv::ConvSpec;
 use super::gemm::{self, Band, Columns, Layout};
-use super::neon::{self, Plain};
+use super::neon::{self, Finish, Plain};
 
 /// Proof that this CPU has NEON and the dot product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,10 +147,11 @@ impl Dense {
                 }
             }
         }
-        for (m, &sums) in sums.iter().enumerate() {
-            let at = (pixel + m) * self.filters;
-            let out = &mut out[at + first..at + self.filters.min(first + BLOCK)];
-            store(neon::eight(&self.columns, sums, first), out);
+        let finish = Finish::eight(&self.columns, first);
+        let channels = first..self.filters.min(first + BLOCK);
+        let out = &mut out[pixel * self.filters..][..M * self.filters];
+        for (&sums, out) in sums.iter().zip(out.chunks_exact_mut(self.filters)) {
+            store(finish.apply(sums), &mut out[channels.clone()]);
         }
     }
 }
