@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use facelatch::board::BOARD;
 use facelatch::firmware::device::Note;
-use facelatch::firmware::pipeline::Liveness;
+use facelatch::firmware::judge::Liveness;
 use facelatch::firmware::report::Outcome;
 use facelatch::firmware::scene::Scene;
 use facelatch::firmware::sim::{SimError, SimOptions, play};

@@ -1,24 +1,48 @@
 //! The firmware's process: wiring only.
 #![forbid(unsafe_code)]
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use facelatch::board::BOARD;
-use facelatch::firmware::pipeline::Liveness;
-use facelatch::firmware::scene::Scene;
-use facelatch::firmware::sim::{SimOptions, play};
+use facelatch::board::{BOARD, Board, schema};
 
 /// A face-recognition door lock.
 ///
 /// On the simulated board it plays a film before the camera: without arguments the bundled scene, in which an
-/// owner is enrolled by button, comes home, and a stranger, a passer-by and a photograph are not let in.
+/// owner is enrolled by button, comes home, and a stranger, a passer-by and a photograph are not let in. On a
+/// real board it attends to the door until it is asked to stop.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Arguments {
+    /// Check this board file (without FILE: the board that this program was built for) and end.
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    check_config: Option<Option<PathBuf>>,
+
+    /// Folder of the models.
+    #[arg(long, value_name = "FOLDER", default_value = models())]
+    models: PathBuf,
+
+    /// Folder of the device key, and on the simulated board of its flash; without it that is made anew and
+    /// forgotten afterwards.
+    #[arg(long, value_name = "FOLDER")]
+    state: Option<PathBuf>,
+
+    /// Only release the strike: for the service manager, after this program was killed.
+    #[arg(long)]
+    release: bool,
+
+    #[cfg(feature = "sim")]
+    #[command(flatten)]
+    film: Film,
+}
+
+/// What the simulated board plays.
+#[cfg(feature = "sim")]
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Simulated board")]
+struct Film {
     /// Play these instead of the bundled scene: a picture, a folder of pictures, an .mjpeg or .y4m film, or a
     /// folder with a scene.toml.
     #[arg(long, value_name = "PATH")]
@@ -32,31 +56,36 @@ struct Arguments {
     #[arg(long, value_name = "TIMES")]
     hold: Option<u32>,
 
-    /// Folder of the simulated flash and its key; without it a new one is made and forgotten afterwards.
-    #[arg(long, value_name = "FOLDER")]
-    state: Option<PathBuf>,
-
-    /// Folder of the models.
-    #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/model/release"))]
-    models: PathBuf,
-
     /// Folder for the contact sheet.
     #[arg(long, value_name = "FOLDER", default_value = "target/facelatch")]
     out: PathBuf,
 
-    /// Let pictures of faces pass, to see what liveness is good for (simulated board only).
+    /// Let pictures of faces pass, to see what liveness is good for.
     #[arg(long)]
     without_liveness: bool,
 }
 
 const EXAMPLES: &str = "Examples:
-  facelatchd                                        the bundled scene
-  facelatchd --frames photos/                       every picture of a folder, shown for a second each
-  facelatchd --enrol Anna=anna.jpg --frames door/   enrol from one picture, recognise on others
-  facelatchd --frames clip.mjpeg --state lock/      a film; who is enrolled stays in lock/
+  facelatchd                                        simulated board: the bundled scene
+  facelatchd --frames photos/                       simulated board: every picture of a folder, shown for a second each
+  facelatchd --enrol Anna=anna.jpg --frames door/   simulated board: enrol from one picture, recognise on others
+  facelatchd --frames clip.mjpeg --state lock/      simulated board: a film; who is enrolled stays in lock/
+  facelatchd --check-config boards/my-board.toml    whether a board file is possible
 
-Exit status: 0 when all came as the scene expects, 1 when not, 2 when it could not run.";
+Exit status:
+  0  all came as the scene expects; asked to stop; the board file is good
+  1  something came otherwise than the scene expects
+  2  wrong arguments, or a board file that cannot be
+  3  the device cannot begin: models, flash, key or a pin
+  4  the device cannot go on";
 
+/// Beside the sources where these are, else where the package puts them.
+fn models() -> &'static str {
+    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/model/release");
+    if Path::new(sources).is_dir() { sources } else { "/usr/share/facelatch/models" }
+}
+
+#[cfg(feature = "sim")]
 fn name_and_path(text: &str) -> Result<(String, PathBuf), String> {
     let (name, path) = text.split_once('=').ok_or("expected NAME=PATH, such as Anna=anna.jpg")?;
     if name.is_empty() || path.is_empty() {
@@ -66,49 +95,126 @@ fn name_and_path(text: &str) -> Result<(String, PathBuf), String> {
 }
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
-    match run(&Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(error) => {
-            eprintln!("facelatchd: {error:#}. The door stays locked.");
-            ExitCode::from(2)
+    let arguments = Arguments::parse();
+    let level = if BOARD.is_simulated() { "warn" } else { "info" };
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level)).init();
+    let run = match &arguments.check_config {
+        Some(file) => check(file.as_deref()).map(|()| ExitCode::SUCCESS),
+        None => run(&arguments),
+    };
+    run.unwrap_or_else(|error| {
+        eprintln!("facelatchd: {error:#}. The door stays locked.");
+        exit_code(&error)
+    })
+}
+
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    #[cfg(feature = "device")]
+    if let Some(error) = error.downcast_ref::<facelatch::firmware::linux::LinuxError>() {
+        return ExitCode::from(if error.is_at_start() { 3 } else { 4 });
+    }
+    let _ = error;
+    ExitCode::from(2)
+}
+
+fn check(file: Option<&Path>) -> Result<()> {
+    let Some(path) = file else {
+        println!("this program was built for the board {}, whose file is good", summary(&BOARD));
+        return Ok(());
+    };
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let board = schema::read(&path.display().to_string(), &text)?;
+    println!("{} is good: {}", path.display(), summary(&board));
+    Ok(())
+}
+
+fn summary(board: &Board) -> String {
+    format!("\"{}\" ({})", &*board.name, &*board.description)
+}
+
+fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if BOARD.is_simulated() { simulated::run(arguments) } else { real::run(arguments) }
+}
+
+#[cfg(feature = "device")]
+mod real {
+    use super::{Arguments, BOARD, ExitCode, PathBuf, Result};
+    use facelatch::firmware::linux;
+    use facelatch::firmware::start::Places;
+
+    pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+        if arguments.release {
+            linux::release(&BOARD)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let state = arguments.state.clone().unwrap_or_else(|| PathBuf::from("/var/lib/facelatch"));
+        linux::run(&BOARD, &Places { models: arguments.models.clone(), state })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+#[cfg(not(feature = "device"))]
+mod real {
+    use super::{Arguments, BOARD, ExitCode, Result};
+
+    pub fn run(_: &Arguments) -> Result<ExitCode> {
+        anyhow::bail!(
+            "built for the board \"{}\" without its drivers; build with --features device",
+            &*BOARD.name
+        )
+    }
+}
+
+#[cfg(feature = "sim")]
+mod simulated {
+    use super::{Arguments, BOARD, Context, ExitCode, Film, Path, PathBuf, Result};
+    use facelatch::firmware::judge::Liveness;
+    use facelatch::firmware::scene::Scene;
+    use facelatch::firmware::sim::{SimOptions, play};
+
+    pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+        let film = &arguments.film;
+        let scene = scene_of(film)?;
+        let scratch = scratch_folder();
+        let options = SimOptions {
+            models: arguments.models.clone(),
+            state: arguments.state.clone().unwrap_or_else(|| scratch.clone()),
+            liveness: if film.without_liveness { Liveness::Off } else { Liveness::Required },
+            hold: film.hold.unwrap_or(if scene.frames.is_dir() { 12 } else { 1 }),
+            enrol: film.enrol.clone(),
+        };
+        let outcome = play(&BOARD, &scene, &options, &mut std::io::stdout());
+        if scratch.exists() {
+            std::fs::remove_dir_all(&scratch).with_context(|| format!("removing {}", scratch.display()))?;
+        }
+        let outcome = outcome?;
+        let sheet = film.out.join("scene.png");
+        std::fs::create_dir_all(&film.out).with_context(|| format!("making {}", film.out.display()))?;
+        outcome.sheet().save(&sheet).with_context(|| format!("writing {}", sheet.display()))?;
+        println!("the contact sheet is {}", sheet.display());
+        Ok(if outcome.surprises.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    }
+
+    fn scene_of(film: &Film) -> Result<Scene> {
+        let bundled = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/boards/sim"));
+        match &film.frames {
+            None => Ok(Scene::read(bundled)?),
+            Some(path) if path.join("scene.toml").exists() => Ok(Scene::read(path)?),
+            Some(path) => Ok(Scene::of_frames(path, BOARD.camera.frames_per_second)),
         }
     }
-}
 
-fn run(arguments: &Arguments) -> Result<bool> {
-    let scene = scene_of(arguments)?;
-    let scratch = scratch_folder();
-    let options = SimOptions {
-        models: arguments.models.clone(),
-        state: arguments.state.clone().unwrap_or_else(|| scratch.clone()),
-        liveness: if arguments.without_liveness { Liveness::Off } else { Liveness::Required },
-        hold: arguments.hold.unwrap_or(if scene.frames.is_dir() { 12 } else { 1 }),
-        enrol: arguments.enrol.clone(),
-    };
-    let outcome = play(&BOARD, &scene, &options, &mut io::stdout());
-    if scratch.exists() {
-        std::fs::remove_dir_all(&scratch).with_context(|| format!("removing {}", scratch.display()))?;
-    }
-    let outcome = outcome?;
-    let sheet = arguments.out.join("scene.png");
-    std::fs::create_dir_all(&arguments.out).with_context(|| format!("making {}", arguments.out.display()))?;
-    outcome.sheet().save(&sheet).with_context(|| format!("writing {}", sheet.display()))?;
-    println!("the contact sheet is {}", sheet.display());
-    Ok(outcome.surprises.is_empty())
-}
-
-fn scene_of(arguments: &Arguments) -> Result<Scene> {
-    let bundled = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/boards/sim"));
-    match &arguments.frames {
-        None => Ok(Scene::read(bundled)?),
-        Some(path) if path.join("scene.toml").exists() => Ok(Scene::read(path)?),
-        Some(path) => Ok(Scene::of_frames(path, BOARD.camera.frames_per_second)),
+    /// A folder for one run's flash.
+    fn scratch_folder() -> PathBuf {
+        std::env::temp_dir().join(format!("facelatch-{}", std::process::id()))
     }
 }
 
-/// A folder for one run's flash.
-fn scratch_folder() -> PathBuf {
-    std::env::temp_dir().join(format!("facelatch-{}", std::process::id()))
+#[cfg(not(feature = "sim"))]
+mod simulated {
+    use super::{Arguments, ExitCode, Result};
+
+    pub fn run(_: &Arguments) -> Result<ExitCode> {
+        anyhow::bail!("built for the simulated board without its film player; build with --features sim")
+    }
 }

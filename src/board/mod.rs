@@ -7,6 +7,8 @@ pub mod schema;
 pub use schema::Board;
 
 mod generated {
+    use super::schema::Active::*;
+    use super::schema::Bias::*;
     use super::schema::CameraKind::*;
     use super::schema::FlashKind::*;
     use super::schema::Wiring::*;
@@ -64,9 +66,9 @@ mod tests {
 
     #[test]
     fn a_line_used_twice_and_a_pin_that_does_not_exist_are_refused() {
-        let twice = complaint("exit_button = \"exit\"", "exit_button = \"strike\"");
+        let twice = complaint("name = \"exit\"", "name = \"strike\"");
         assert!(twice.contains("which lock.line uses already"), "{twice}");
-        let missing = complaint("line = \"strike\"", "line = \"GPIO54\"");
+        let missing = complaint("name = \"strike\"", "name = \"GPIO54\"");
         assert!(missing.contains("GPIO0 to GPIO27"), "{missing}");
     }
 

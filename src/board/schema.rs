@@ -64,6 +64,14 @@ pub struct Board {
     pub serial: Serial,
 }
 
+impl Board {
+    /// Whether it is played rather than wired.
+    #[must_use]
+    pub fn is_simulated(&self) -> bool {
+        self.camera.device.is_empty()
+    }
+}
+
 /// What a camera delivers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -104,12 +112,66 @@ pub enum Wiring {
     FailSafe,
 }
 
+/// The level at which a line does what it is named after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Active {
+    /// At the supply's voltage.
+    High,
+    /// At ground: a button between line and ground, a relay board with inverted inputs.
+    Low,
+}
+
+/// The resistor that the chip puts between a line and a level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bias {
+    /// Whatever the chip was left with.
+    #[default]
+    AsIs,
+    /// None.
+    Disabled,
+    /// To the supply's voltage.
+    PullUp,
+    /// To ground.
+    PullDown,
+}
+
+/// One line of a GPIO chip.
+///
+/// `name` is the line's own (`gpioinfo` lists them), or `CHIP:OFFSET` where the kernel has no names: `CHIP` is
+/// `gpiochipN` or the chip's label, such as `300b000.pinctrl:73`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// Its name; empty: there is none.
+    pub name: Text,
+    /// When it is active: pressed, open, shining, under current.
+    #[serde(default = "Line::active_high")]
+    pub active: Active,
+    /// Its resistor.
+    #[serde(default)]
+    pub bias: Bias,
+}
+
+impl Line {
+    fn active_high() -> Active {
+        Active::High
+    }
+
+    /// Whether the board has it.
+    #[must_use]
+    pub fn is_wired(&self) -> bool {
+        !self.name.is_empty()
+    }
+}
+
 /// The strike.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lock {
-    /// Name of the line that drives it.
-    pub line: Text,
+    /// The line that puts the coil under current.
+    pub line: Line,
     /// What it does without current.
     pub wiring: Wiring,
     /// How long it is driven for one opening.
@@ -122,34 +184,34 @@ pub struct Lock {
     pub settle_ms: u64,
 }
 
-/// The inputs, by the names of their lines; an empty name: there is none.
+/// The inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Inputs {
     /// The enrol button.
-    pub enrol_button: Text,
+    pub enrol_button: Line,
     /// The exit button.
-    pub exit_button: Text,
-    /// The door's contact.
-    pub door_sensor: Text,
-    /// The case's contact.
-    pub tamper: Text,
+    pub exit_button: Line,
+    /// The door's contact; active: the door is open.
+    pub door_sensor: Line,
+    /// The case's contact; active: the case is open.
+    pub tamper: Line,
     /// Level changes that are shorter are bounces; 1..=200.
     pub debounce_ms: u64,
     /// A press at least this long asks for a deletion; 1,000..=30,000.
     pub long_press_ms: u64,
 }
 
-/// The outputs, by the names of their lines; an empty name: there is none.
+/// The outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Outputs {
     /// The green light.
-    pub green: Text,
+    pub green: Line,
     /// The red light.
-    pub red: Text,
+    pub red: Line,
     /// The buzzer.
-    pub buzzer: Text,
+    pub buzzer: Line,
 }
 
 /// When a face counts as recognised.
@@ -355,21 +417,29 @@ fn check_ranges(board: &Board) -> Result<(), Complaint> {
 fn check_lines(board: &Board) -> Result<(), Complaint> {
     let (inputs, outputs) = (&board.inputs, &board.outputs);
     let lines = [
-        ("lock.line", board.lock.line.0),
-        ("inputs.enrol_button", inputs.enrol_button.0),
-        ("inputs.exit_button", inputs.exit_button.0),
-        ("inputs.door_sensor", inputs.door_sensor.0),
-        ("inputs.tamper", inputs.tamper.0),
-        ("outputs.green", outputs.green.0),
-        ("outputs.red", outputs.red.0),
-        ("outputs.buzzer", outputs.buzzer.0),
+        ("lock.line", board.lock.line.name.0),
+        ("inputs.enrol_button", inputs.enrol_button.name.0),
+        ("inputs.exit_button", inputs.exit_button.name.0),
+        ("inputs.door_sensor", inputs.door_sensor.name.0),
+        ("inputs.tamper", inputs.tamper.name.0),
+        ("outputs.green", outputs.green.name.0),
+        ("outputs.red", outputs.red.name.0),
+        ("outputs.buzzer", outputs.buzzer.name.0),
     ];
-    for needed in &lines[..2] {
+    for needed in &lines[..3] {
         if needed.1.is_empty() {
-            return Err((needed.0, format!("{} is empty; expected a line's name", needed.0)));
+            return Err((needed.0, format!("{} has no name; expected that of a line", needed.0)));
         }
     }
     for (index, (key, line)) in lines.iter().enumerate() {
+        if let Some((_, offset)) = line.split_once(':')
+            && offset.parse::<u16>().is_err()
+        {
+            return Err((
+                key,
+                format!("{key} is \"{line}\"; expected CHIP:OFFSET with a number behind the colon"),
+            ));
+        }
         if let Some((other, _)) = lines[..index].iter().find(|(_, used)| used == line && !line.is_empty()) {
             return Err((
                 key,

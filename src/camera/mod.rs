@@ -6,6 +6,9 @@
 mod jpeg;
 pub mod replay;
 mod stream;
+#[cfg(feature = "device")]
+pub mod v4l;
+pub mod watched;
 mod y4m;
 
 use std::path::PathBuf;

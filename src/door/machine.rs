@@ -42,6 +42,8 @@ pub enum Fault {
     Storage = 2,
     /// The networks do not run.
     Model = 4,
+    /// A pin does not answer.
+    Pins = 8,
 }
 
 /// Something that happened.
@@ -238,6 +240,12 @@ impl Door {
     #[must_use]
     pub fn is_driven(&self) -> bool {
         self.strike.is_some()
+    }
+
+    /// When the strike that is driven will be released.
+    #[must_use]
+    pub fn driven_until(&self) -> Option<Duration> {
+        self.strike.map(|strike| strike.until)
     }
 
     /// What the lock is about.

@@ -16,8 +16,13 @@
 
 pub mod enrol;
 pub mod evidence;
+#[cfg(feature = "device")]
+pub mod gpio;
+pub mod inputs;
+pub mod lights;
 pub mod lockout;
 pub mod machine;
+pub mod panel;
 pub mod pins;
 pub mod signal;
 

@@ -1,8 +1,8 @@
 //! The rooms joined into the device: frames and hands in, strike, lights and records out.
 //!
 //! ```text
-//! frame --pipeline--> judgement --door--> actions --> strike, lights, gallery
-//! hand, time ----------------------^
+//! frame --eyes--> view --judge--> judgement --door--> actions --> strike, lights, gallery
+//!                        hand, time ---------^
 //! ```
 //!
 //! Time comes in with every call: the same code runs on a board and in a film.
@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use embedded_storage_async::nor_flash::NorFlash;
 
-use super::pipeline::{FrameError, Judgement, Pipeline};
-use crate::camera::Frame;
-use crate::door::signal::Pattern;
+use super::eyes::{FrameError, View};
+use super::judge::{Judge, Judgement};
+use crate::door::panel::Panel;
 use crate::door::{
     Action, Agreement, Door, DoorPolicy, EnrolFailure, Event, Fault, Lockout, LockoutPolicy, Mode, PersonId,
     Refusal, Signal, enrol::EnrolPolicy,
@@ -22,16 +22,6 @@ use crate::door::{
 use crate::face::template::Template;
 use crate::flash::{MapError, Namespace};
 use crate::gallery::{Gallery, Role, TEMPLATES_PER_PERSON};
-
-/// What the device drives.
-pub trait Panel {
-    /// Drives the strike or releases it.
-    fn strike(&mut self, driven: bool, now: Duration);
-    /// Shows a pattern from now on.
-    fn show(&mut self, pattern: Pattern, now: Duration);
-    /// Called often, so that the strike's own limit is kept.
-    fn watch(&mut self, now: Duration);
-}
 
 /// Something worth telling. Names are what the owner gave; no template, no picture.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,9 +62,9 @@ pub enum Note {
 /// Where notes go.
 pub type Notes = Vec<Note>;
 
-/// The whole device but for its camera and its clock.
+/// The whole device but for its camera, its eyes and its clock.
 pub struct Device<F: NorFlash, P: Panel> {
-    pipeline: Pipeline,
+    judge: Judge,
     gallery: Gallery<F>,
     door: Door,
     panel: P,
@@ -91,7 +81,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
     /// # Errors
     /// When the failures cannot be read.
     pub fn new(
-        pipeline: Pipeline,
+        judge: Judge,
         mut gallery: Gallery<F>,
         panel: P,
         policy: DoorPolicy,
@@ -101,7 +91,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         let door = Door::new(policy, kept, now);
         let (pending, notes) = (heapless::Vec::new(), Vec::with_capacity(16));
         let mut device = Self {
-            pipeline,
+            judge,
             gallery,
             door,
             panel,
@@ -115,30 +105,23 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         Ok(device)
     }
 
-    /// Judges a frame and acts on it. A damaged frame is noted and is otherwise nothing.
-    ///
-    /// # Errors
-    /// When a network fails: the models are unfit.
-    pub fn see(&mut self, frame: &Frame<'_>, now: Duration) -> Result<(), FrameError> {
-        let enrolling = self.is_enrolling();
-        let pending = enrolling.then_some(self.pending.as_slice());
-        match self.pipeline.judge(frame, &self.gallery, pending) {
-            Ok(judgement) => {
-                let event = Event::Seen(judgement.sighting);
-                self.last = Some(judgement);
-                self.happen(&event, now);
-                Ok(())
-            }
-            Err(FrameError::Convert(error)) => {
-                self.notes.push(Note::Failed(error.to_string()));
-                self.happen(&Event::Tick, now);
-                Ok(())
-            }
-            Err(error) => {
-                self.happen(&Event::Fault(Fault::Model, true), now);
-                Err(error)
-            }
-        }
+    /// Judges what was seen and acts on it.
+    pub fn see(&mut self, view: View, now: Duration) {
+        let pending = self.is_enrolling().then_some(self.pending.as_slice());
+        let judgement = self.judge.judge(view, &self.gallery, pending);
+        let event = Event::Seen(judgement.sighting);
+        self.last = Some(judgement);
+        self.happen(&event, now);
+    }
+
+    /// Notes a frame that told nothing: a damaged one is nothing, a network that fails is a fault.
+    pub fn stumble(&mut self, error: &FrameError, now: Duration) {
+        self.notes.push(Note::Failed(error.to_string()));
+        let event = match error {
+            FrameError::Convert(_) => Event::Tick,
+            FrameError::Analyze(_) => Event::Fault(Fault::Model, true),
+        };
+        self.happen(&event, now);
     }
 
     /// Takes any other event.
@@ -184,10 +167,10 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         &self.door
     }
 
-    /// The pipeline, with the last frame's picture.
+    /// The rules by which it recognises.
     #[must_use]
-    pub fn pipeline(&self) -> &Pipeline {
-        &self.pipeline
+    pub fn judge(&self) -> &Judge {
+        &self.judge
     }
 
     /// Who is enrolled.
@@ -200,6 +183,12 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
     #[must_use]
     pub fn panel(&self) -> &P {
         &self.panel
+    }
+
+    /// The strike is driven until then, unless something releases it before.
+    #[must_use]
+    pub fn driven_until(&self) -> Option<Duration> {
+        self.door.driven_until()
     }
 
     fn act(&mut self, action: Action, now: Duration) {

@@ -1,7 +1,18 @@
 //! The rooms joined: one frame to evidence, evidence to the strike.
 
+pub mod clock;
 pub mod device;
-pub mod pipeline;
+pub mod eyes;
+pub mod judge;
+pub mod link;
+pub mod port;
+pub mod service;
+pub mod start;
+pub mod supervisor;
+pub mod vision;
+
+#[cfg(feature = "device")]
+pub mod linux;
 
 #[cfg(feature = "sim")]
 pub mod canvas;

@@ -4,12 +4,13 @@ use std::io::Write;
 use std::time::Duration;
 
 use super::device::Note;
-use super::pipeline::Judgement;
+use super::judge::Judgement;
 use super::scene::{Expectation, Scene};
 use super::sheet::{self, Mark, Shot, Span, Timeline};
 use super::sim::SimDevice;
 use crate::board::Board;
 use crate::door::{Face, Obstacle, Refusal};
+use crate::face::image::RgbImage;
 use crate::gallery::FarTable;
 
 /// What a run came to.
@@ -35,6 +36,14 @@ impl Outcome {
     }
 }
 
+/// The device at one moment of a run.
+#[derive(Clone, Copy)]
+pub(super) struct Moment<'a> {
+    pub(super) device: &'a SimDevice,
+    pub(super) picture: &'a RgbImage,
+    pub(super) now: Duration,
+}
+
 /// Collects what a run tells.
 pub(super) struct Report {
     far: FarTable,
@@ -50,7 +59,7 @@ impl Report {
     }
 
     pub(super) fn head(&self, board: &Board, device: &SimDevice, out: &mut dyn Write) {
-        let threshold = f64::from(device.pipeline().policy().threshold);
+        let threshold = f64::from(device.judge().policy().threshold);
         line(out, format_args!("facelatchd {} on board \"{}\"", env!("CARGO_PKG_VERSION"), &*board.name));
         line(
             out,
@@ -87,14 +96,8 @@ impl Report {
         line(out, format_args!("          picture {number}: {words}"));
     }
 
-    pub(super) fn take(
-        &mut self,
-        notes: &[Note],
-        device: &SimDevice,
-        scene: &Scene,
-        now: Duration,
-        out: &mut dyn Write,
-    ) {
+    pub(super) fn take(&mut self, notes: &[Note], moment: Moment<'_>, scene: &Scene, out: &mut dyn Write) {
+        let Moment { device, now, .. } = moment;
         let chapter = scene.chapter_at(now);
         if chapter != self.chapter {
             self.chapter = chapter;
@@ -106,7 +109,7 @@ impl Report {
             self.tell(note, device, now, out);
             self.notes.push((now, chapter, note.clone()));
         }
-        self.photograph(notes, device, scene, now);
+        self.photograph(notes, moment, scene);
     }
 
     fn tell(&self, note: &Note, device: &SimDevice, now: Duration, out: &mut dyn Write) {
@@ -122,7 +125,8 @@ impl Report {
     }
 
     /// Keeps one picture of each chapter: that of its decision, or else of its middle.
-    fn photograph(&mut self, notes: &[Note], device: &SimDevice, scene: &Scene, now: Duration) {
+    fn photograph(&mut self, notes: &[Note], moment: Moment<'_>, scene: &Scene) {
+        let now = moment.now;
         let decided = notes.iter().find(|note| is_decision(note));
         let chapter = scene.chapter_at(now);
         let have = self.shots.iter().position(|(of, _, _)| *of == chapter && chapter.is_some());
@@ -136,7 +140,7 @@ impl Report {
             }),
         };
         if wanted && self.shots.len() < 64 {
-            let shot = (chapter, decided.is_some(), shot_of(device, decided, scene, now));
+            let shot = (chapter, decided.is_some(), shot_of(moment, decided, scene));
             match have {
                 Some(index) => self.shots[index] = shot,
                 None => self.shots.push(shot),
@@ -216,8 +220,8 @@ fn seen_words(judgement: &Judgement) -> String {
     }
 }
 
-fn shot_of(device: &SimDevice, decided: Option<&Note>, scene: &Scene, now: Duration) -> Shot {
-    let picture = device.pipeline().picture();
+fn shot_of(moment: Moment<'_>, decided: Option<&Note>, scene: &Scene) -> Shot {
+    let Moment { device, picture, now } = moment;
     let colour = match decided {
         Some(Note::Opened { .. } | Note::Enrolled { .. }) => sheet::OPEN,
         Some(_) => sheet::REFUSED,

@@ -9,64 +9,35 @@ use std::time::{Duration, Instant};
 use embedded_hal::digital::{ErrorType, OutputPin};
 use thiserror::Error;
 
-use super::device::{Device, Note, Panel, policy_of};
-use super::pipeline::{FrameError, Liveness, Pipeline};
-use super::report::{Outcome, Report};
+use super::device::{Device, Note, policy_of};
+use super::eyes::{Eyes, FrameError};
+use super::judge::Liveness;
+use super::report::{Moment, Outcome, Report};
 use super::scene::{Hand, Scene};
+use super::start::{Parts, Places, StartError, opens_at_high, start};
 use crate::board::Board;
+use crate::board::schema::{Active, Line, Outputs};
 use crate::camera::replay::{Replay, ReplayOptions};
 use crate::camera::{Camera, CameraError, Frame};
+use crate::door::lights::{Light, Lights};
+use crate::door::panel::{Panel, PinPanel};
 use crate::door::pins::StrikeGuard;
 use crate::door::signal::Pattern;
 use crate::door::{Event, Fault, Sighting};
-use crate::face::models::{EmbedderManifest, ModelError, ModelFolder};
-use crate::flash::{DeviceKey, FileFlash, FileFlashError, KeyError, Map, MapError};
-use crate::gallery::{FarTable, FarTableError, Gallery, GalleryError, MatchPolicy, Rate};
+use crate::flash::FileFlash;
 
 /// Why the simulated device could not run.
 #[derive(Debug, Error)]
 pub enum SimError {
-    /// The models.
+    /// Models, flash or key.
     #[error(transparent)]
-    Model(#[from] ModelError),
-    /// What distances mean.
-    #[error("the embedder's manifest: {0}")]
-    Far(#[from] FarTableError),
-    /// No distance of the table promises the wanted rate.
-    #[error(
-        "the embedder was not tested well enough for a false accept rate of {wanted}; set recognition.false_accept_rate higher"
-    )]
-    Promise {
-        /// Rate of the board file.
-        wanted: f64,
-    },
-    /// The flash file.
-    #[error(transparent)]
-    Flash(#[from] FileFlashError),
-    /// The device key.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// Who is enrolled.
-    #[error(transparent)]
-    Gallery(#[from] GalleryError),
-    /// What was kept.
-    #[error(transparent)]
-    Map(#[from] MapError),
+    Start(#[from] StartError),
     /// The film.
     #[error(transparent)]
     Camera(#[from] CameraError),
     /// A network.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// A folder cannot be made.
-    #[error("cannot make the folder {}", path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// The system's word.
-        #[source]
-        source: io::Error,
-    },
 }
 
 /// What to play, and how.
@@ -123,32 +94,31 @@ impl OutputPin for SimPin {
 
 /// The simulated strike and lights.
 pub struct SimPanel {
-    guard: StrikeGuard<SimPin>,
+    pins: PinPanel<SimPin>,
     now: Arc<Mutex<Duration>>,
     record: Record,
-    pattern: Pattern,
 }
 
 impl SimPanel {
-    /// A panel whose strike is released and never driven longer than `limit`.
+    /// A panel of recording pins with the board's wiring, whose strike is released.
     #[must_use]
-    pub fn new(limit: Duration) -> Self {
+    pub fn new(board: &Board) -> Self {
         let (now, record) = (Arc::new(Mutex::new(Duration::ZERO)), Record::default());
-        let pin = SimPin { level: false, now: now.clone(), record: record.clone() };
-        let Ok(guard) = StrikeGuard::new(pin, true, limit);
-        Self { guard, now, record, pattern: crate::door::Signal::Rest.pattern() }
+        let pin = |record: &Record| SimPin { level: false, now: now.clone(), record: record.clone() };
+        let limit = Duration::from_millis(board.lock.pulse_limit_ms);
+        let Ok(guard) = StrikeGuard::new(pin(&record), opens_at_high(&board.lock), limit);
+        let light = |line: &Line| {
+            line.is_wired().then(|| Light::new(pin(&Record::default()), line.active == Active::High))
+        };
+        let Outputs { green, red, buzzer } = &board.outputs;
+        let lights = Lights::new(light(green), light(red), light(buzzer));
+        Self { pins: PinPanel::new(guard, lights), now, record }
     }
 
     /// Every change of the strike so far.
     #[must_use]
     pub fn strike_record(&self) -> Vec<(Duration, bool)> {
         self.record.0.lock().expect("nobody panics with the record in hand").clone()
-    }
-
-    /// What the lights show.
-    #[must_use]
-    pub fn pattern(&self) -> Pattern {
-        self.pattern
     }
 
     fn at(&mut self, now: Duration) {
@@ -159,55 +129,26 @@ impl SimPanel {
 impl Panel for SimPanel {
     fn strike(&mut self, driven: bool, now: Duration) {
         self.at(now);
-        let Ok(()) = self.guard.set(driven, now);
+        self.pins.strike(driven, now);
     }
 
     fn show(&mut self, pattern: Pattern, now: Duration) {
         self.at(now);
-        self.pattern = pattern;
+        self.pins.show(pattern, now);
     }
 
     fn watch(&mut self, now: Duration) {
         self.at(now);
-        let Ok(_) = self.guard.enforce(now);
+        self.pins.watch(now);
+    }
+
+    fn is_broken(&self) -> bool {
+        self.pins.is_broken()
     }
 }
 
 /// The simulated device.
 pub type SimDevice = Device<FileFlash, SimPanel>;
-
-/// Loads models, flash and key as on a board, and locks the door.
-///
-/// # Errors
-/// When a model is missing or damaged, or the state cannot be read; what is there is left as it is.
-pub fn start(board: &Board, options: &SimOptions) -> Result<(SimDevice, FarTable), SimError> {
-    let (analyzer, manifest) = ModelFolder::read(&options.models)?.files().compile()?;
-    log::info!("embedder {} from {}", manifest.embedding_id, options.models.display());
-    let far = far_table(&manifest)?;
-    let wanted = board.recognition.false_accept_rate;
-    let threshold = far.threshold(wanted).ok_or(SimError::Promise { wanted })?;
-    let policy = MatchPolicy { threshold: threshold as f32, margin: board.recognition.margin as f32 };
-    std::fs::create_dir_all(&options.state)
-        .map_err(|source| SimError::Folder { path: options.state.clone(), source })?;
-    let flash = FileFlash::open(&options.state.join("flash"), board.flash.size)?;
-    let key = DeviceKey::load_or_create(&options.state.join("device.key"))?;
-    let region = board.flash.gallery;
-    let map = Map::new(flash, region.offset..region.offset + region.size)?;
-    let gallery = Gallery::load(map, key, board.enrolment.people as usize)?;
-    log::info!("{} people enrolled, {} records do not open", gallery.people().len(), gallery.damaged().len());
-    let panel = SimPanel::new(Duration::from_millis(board.lock.pulse_limit_ms));
-    let pipeline = Pipeline::new(analyzer, policy, options.liveness);
-    Ok((Device::new(pipeline, gallery, panel, policy_of(board), Duration::ZERO)?, far))
-}
-
-fn far_table(manifest: &EmbedderManifest) -> Result<FarTable, FarTableError> {
-    let rate = |row: &crate::face::models::DistanceFar| Rate {
-        distance: f64::from(row.distance),
-        far: row.far,
-        far_upper_95: row.far_upper_95,
-    };
-    FarTable::new(manifest.distance_far.iter().map(rate).collect())
-}
 
 /// Plays a scene to its end; what happens goes to `out`, line by line. Returns what it came to.
 ///
@@ -219,8 +160,12 @@ pub fn play(
     options: &SimOptions,
     out: &mut dyn Write,
 ) -> Result<Outcome, SimError> {
-    let (device, far) = start(board, options)?;
-    let mut player = Player { device, report: Report::new(far), now: Duration::ZERO, scene };
+    let places = Places { models: options.models.clone(), state: options.state.clone() };
+    let flash = places.state.join("flash");
+    let Parts { eyes, judge, gallery, far } = start(board, &places, &flash, options.liveness)?;
+    let device = Device::new(judge, gallery, SimPanel::new(board), policy_of(board), Duration::ZERO)
+        .map_err(StartError::from)?;
+    let mut player = Player { device, eyes, report: Report::new(far), now: Duration::ZERO, scene };
     player.report.head(board, &player.device, out);
     for (name, path) in &options.enrol {
         player.enrol(name, path, board, out)?;
@@ -232,6 +177,7 @@ pub fn play(
 
 struct Player<'a> {
     device: SimDevice,
+    eyes: Eyes,
     report: Report,
     now: Duration,
     scene: &'a Scene,
@@ -280,8 +226,17 @@ impl Player<'_> {
     }
 
     fn show(&mut self, frame: &Frame<'_>, out: &mut dyn Write) -> Result<(), SimError> {
-        self.device.see(frame, self.now)?;
+        self.look(frame)?;
         self.tell(out);
+        Ok(())
+    }
+
+    fn look(&mut self, frame: &Frame<'_>) -> Result<(), SimError> {
+        match self.eyes.look(frame) {
+            Ok(view) => self.device.see(view, self.now),
+            Err(error @ FrameError::Convert(_)) => self.device.stumble(&error, self.now),
+            Err(error) => return Err(error.into()),
+        }
         Ok(())
     }
 
@@ -311,7 +266,7 @@ impl Player<'_> {
         for _ in 0..4 * board.enrolment.templates {
             let frame = camera.next_frame(period)?;
             let frame = Frame { captured_at: self.now, ..frame };
-            self.device.see(&frame, self.now)?;
+            self.look(&frame)?;
             self.now += period;
             if !self.device.is_enrolling() {
                 break;
@@ -326,7 +281,8 @@ impl Player<'_> {
 
     fn tell(&mut self, out: &mut dyn Write) {
         let notes: Vec<Note> = self.device.notes().collect();
-        self.report.take(&notes, &self.device, self.scene, self.now, out);
+        let moment = Moment { device: &self.device, picture: self.eyes.picture(), now: self.now };
+        self.report.take(&notes, moment, self.scene, out);
     }
 }
 

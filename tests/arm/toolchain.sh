@@ -7,12 +7,13 @@ target=aarch64-unknown-linux-gnu
 cache=${FACELATCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/facelatch}/arm-toolchain
 say() { echo "toolchain: $*" >&2; }
 
-need_linker() {
-  command -v aarch64-linux-gnu-gcc >/dev/null && return
-  say "installing the cross linker"
+# The cross linker, and libclang for the V4L2 headers.
+need_packages() {
+  command -v aarch64-linux-gnu-gcc >/dev/null && compgen -G "/usr/lib/llvm-*/lib/libclang.so" >/dev/null && return
+  say "installing the cross linker and libclang"
   apt-get update -qq >&2
   DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends \
-    gcc-aarch64-linux-gnu libc6-dev-arm64-cross >&2
+    gcc-aarch64-linux-gnu libc6-dev-arm64-cross libclang-14-dev >&2
 }
 
 # apt for both architectures, with its own state, so that dpkg learns of no foreign architecture.
@@ -56,7 +57,7 @@ write_wrappers() {
   "$cache/bin/rustc" --version >&2
 }
 
-need_linker
+need_packages
 if ! rustup target list --installed 2>/dev/null | grep -qx $target; then
   if [ ! -e "$cache/.done" ]; then unpack_debian_rust; write_wrappers; touch "$cache/.done"; fi
   echo "export RUSTC=$cache/bin/rustc RUSTDOC=$cache/bin/rustdoc"

@@ -1,0 +1,88 @@
+//! One frame to what can be seen in it: the slow half of the pipeline, which knows nobody.
+//!
+//! It needs neither gallery nor door, so it may run in a thread of its own.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::camera::{Frame, PixelFormat};
+use crate::face::analyze::{AnalyzeError, FaceAnalyzer, Observation};
+use crate::face::convert::{ConvertError, EncodedFrame, Encoding, to_rgb};
+use crate::face::image::RgbImage;
+use crate::face::nms::MAX_FACES;
+
+/// Why a frame told nothing. Nothing opens for it.
+#[derive(Debug, Error)]
+pub enum FrameError {
+    /// The frame itself is damaged.
+    #[error(transparent)]
+    Convert(#[from] ConvertError),
+    /// A network failed.
+    #[error(transparent)]
+    Analyze(#[from] AnalyzeError),
+}
+
+/// What one frame shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// When it was taken.
+    pub captured_at: Duration,
+    /// All faces, the largest first.
+    pub faces: heapless::Vec<Observation, MAX_FACES>,
+    /// Liveness score of the largest face over its track, `0.0..=1.0`.
+    pub live: Option<f32>,
+    /// Whether that is enough for its network's manifest.
+    pub alive: bool,
+}
+
+/// The networks and the picture that they look at.
+pub struct Eyes {
+    analyzer: FaceAnalyzer,
+    picture: RgbImage,
+}
+
+impl Eyes {
+    /// Eyes that look with these networks.
+    #[must_use]
+    pub fn new(analyzer: FaceAnalyzer) -> Self {
+        Self { analyzer, picture: RgbImage::new(1, 1).expect("one pixel is a picture") }
+    }
+
+    /// Looks at a frame. Allocates nothing once it has seen a frame of that size, unless it is a JPEG.
+    ///
+    /// # Errors
+    /// When the frame is damaged or a network fails.
+    pub fn look(&mut self, frame: &Frame<'_>) -> Result<View, FrameError> {
+        to_rgb(&encoded(frame), &mut self.picture)?;
+        let faces = self.analyzer.analyze(&self.picture.view(), frame.captured_at)?;
+        let track = faces.first().and_then(|largest| largest.track);
+        let live = track.and_then(|id| self.analyzer.track(id)?.liveness());
+        let alive = live.is_some_and(|score| score >= self.analyzer.least_liveness());
+        Ok(View { captured_at: frame.captured_at, faces, live, alive })
+    }
+
+    /// Forgets whom it followed, as when the camera was away.
+    pub fn forget(&mut self) {
+        self.analyzer.forget_tracks();
+    }
+
+    /// The frame that was looked at last, as RGB.
+    #[must_use]
+    pub fn picture(&self) -> &RgbImage {
+        &self.picture
+    }
+}
+
+/// What the camera's frame is to the face room.
+fn encoded<'a>(frame: &Frame<'a>) -> EncodedFrame<'a> {
+    let encoding = match frame.format {
+        PixelFormat::Yuyv => Encoding::Yuyv,
+        PixelFormat::Nv12 => Encoding::Nv12,
+        PixelFormat::Mjpeg => Encoding::Jpeg,
+        PixelFormat::Rgb8 => Encoding::Rgb8,
+        PixelFormat::Gray8 => Encoding::Gray8,
+    };
+    let Frame { bytes, width, height, stride, .. } = *frame;
+    EncodedFrame { bytes, encoding, width, height, stride }
+}

@@ -1,0 +1,191 @@
+//! The device on a Linux board: its pins, its camera, its service manager.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gpiocdev_embedded_hal::OutputPin;
+use sd_notify::NotifyState;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use thiserror::Error;
+
+use super::clock::monotonic;
+use super::device::{Device, policy_of};
+use super::judge::Liveness;
+use super::link::Silent;
+use super::service::{self, Service, ServiceError};
+use super::start::{self, Places, StartError, opens_at_high, start};
+use super::supervisor::Supervisor;
+use super::vision::Vision;
+use crate::board::Board;
+use crate::board::schema::{Active, Bias, Line, Outputs};
+use crate::camera::v4l::{V4l, V4lSettings};
+use crate::camera::watched::WatchedCamera;
+use crate::door::gpio::{GpioError, GpioInputs, Pull, Wire};
+use crate::door::inputs::Input;
+use crate::door::lights::{Light, Lights};
+use crate::door::panel::PinPanel;
+use crate::door::pins::StrikeGuard;
+
+/// Why the device does not run.
+#[derive(Debug, Error)]
+pub enum LinuxError {
+    /// Models, flash or key.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A pin.
+    #[error(transparent)]
+    Gpio(#[from] GpioError),
+    /// The strike cannot be released.
+    #[error("the strike's line cannot be set")]
+    Strike(#[source] gpiocdev_embedded_hal::Error),
+    /// The loop.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// The system has no thread or pipe left, or refuses a signal.
+    #[error("the system refuses")]
+    System(#[from] io::Error),
+}
+
+impl LinuxError {
+    /// Whether it never began.
+    #[must_use]
+    pub fn is_at_start(&self) -> bool {
+        !matches!(self, Self::Service(_))
+    }
+}
+
+/// Runs the device until it is asked to stop by SIGTERM, SIGINT or SIGHUP.
+///
+/// # Errors
+/// When it cannot begin or go on. The strike is released in any case.
+pub fn run(board: &Board, places: &Places) -> Result<(), LinuxError> {
+    let (stop, asked) = io::pipe()?;
+    for signal in [SIGTERM, SIGINT, SIGHUP] {
+        signal_hook::low_level::pipe::register(signal, OwnedFd::from(asked.try_clone()?))?;
+    }
+    let panel = panel(board)?;
+    let inputs = inputs(board)?;
+    let flash = Path::new(&*board.flash.path);
+    let start::Parts { eyes, judge, gallery, .. } = start(board, places, flash, Liveness::Required)?;
+    let device =
+        Device::new(judge, gallery, panel, policy_of(board), monotonic()).map_err(StartError::from)?;
+    let wait = Duration::from_millis(board.camera.deadline_ms);
+    let camera = WatchedCamera::<V4l>::new(camera(board), wait);
+    let serial = &board.serial;
+    let parts = service::Parts {
+        device,
+        vision: Vision::start(camera, eyes, wait, monotonic)?,
+        inputs: Box::new(inputs),
+        link: Box::new(Silent),
+        port: (!serial.device.is_empty()).then(|| (PathBuf::from(&*serial.device), serial.baud)),
+        supervisor: Box::new(Systemd::default()),
+        clock: monotonic,
+    };
+    log::info!("board {}: the door is locked and attended to", &*board.name);
+    Ok(Service::new(parts).run(&stop)?)
+}
+
+/// Releases the strike and ends: for the service manager, after the device was killed.
+///
+/// # Errors
+/// When the strike's line cannot be used.
+pub fn release(board: &Board) -> Result<(), LinuxError> {
+    strike(board).map(drop)
+}
+
+fn wire(line: &Line) -> Wire {
+    let pull = match line.bias {
+        Bias::AsIs => Pull::AsIs,
+        Bias::Disabled => Pull::None,
+        Bias::PullUp => Pull::Up,
+        Bias::PullDown => Pull::Down,
+    };
+    Wire { line: line.name.0, active_low: line.active == Active::Low, pull }
+}
+
+fn strike(board: &Board) -> Result<StrikeGuard<OutputPin>, LinuxError> {
+    let opens_at_high = opens_at_high(&board.lock);
+    let pin = wire(&board.lock.line).output(!opens_at_high)?;
+    let limit = Duration::from_millis(board.lock.pulse_limit_ms);
+    StrikeGuard::new(pin, opens_at_high, limit).map_err(LinuxError::Strike)
+}
+
+fn panel(board: &Board) -> Result<PinPanel<OutputPin>, LinuxError> {
+    let light = |line: &Line| -> Result<Option<Light<OutputPin>>, GpioError> {
+        if !line.is_wired() {
+            return Ok(None);
+        }
+        let lit_is_high = line.active == Active::High;
+        wire(line).output(!lit_is_high).map(|pin| Some(Light::new(pin, lit_is_high)))
+    };
+    let Outputs { green, red, buzzer } = &board.outputs;
+    let lights = Lights::new(light(green)?, light(red)?, light(buzzer)?);
+    Ok(PinPanel::new(strike(board)?, lights))
+}
+
+fn inputs(board: &Board) -> Result<GpioInputs, GpioError> {
+    let inputs = &board.inputs;
+    let lines = [
+        (Input::ExitButton, &inputs.exit_button),
+        (Input::EnrolButton, &inputs.enrol_button),
+        (Input::DoorSensor, &inputs.door_sensor),
+        (Input::Tamper, &inputs.tamper),
+    ];
+    let wired = lines.into_iter().filter(|(_, line)| line.is_wired());
+    GpioInputs::open(
+        wired.map(|(input, line)| (input, wire(line))),
+        Duration::from_millis(inputs.debounce_ms),
+    )
+}
+
+fn camera(board: &Board) -> V4lSettings {
+    let camera = &board.camera;
+    V4lSettings {
+        device: PathBuf::from(&*camera.device),
+        width: camera.width,
+        height: camera.height,
+        frames_per_second: camera.frames_per_second,
+        clock: monotonic,
+    }
+}
+
+/// systemd, or whoever listens on `$NOTIFY_SOCKET`; without one nobody is told.
+#[derive(Default)]
+struct Systemd {
+    told_at: Option<Duration>,
+}
+
+impl Systemd {
+    /// How often it is told that all is well: a fraction of any sensible `WatchdogSec`. A choice.
+    const PAUSE: Duration = Duration::from_secs(1);
+
+    fn tell(state: NotifyState<'_>) {
+        if let Err(error) = sd_notify::notify(&[state]) {
+            log::debug!("the service manager does not listen: {error}");
+        }
+    }
+}
+
+impl Supervisor for Systemd {
+    fn ready(&mut self) {
+        Self::tell(NotifyState::Ready);
+    }
+
+    fn alive(&mut self) {
+        let now = monotonic();
+        if self.told_at.is_none_or(|at| now >= at + Self::PAUSE) {
+            self.told_at = Some(now);
+            Self::tell(NotifyState::Watchdog);
+        }
+    }
+
+    fn status(&mut self, words: &str) {
+        Self::tell(NotifyState::Status(words));
+    }
+
+    fn stopping(&mut self) {
+        Self::tell(NotifyState::Stopping);
+    }
+}

@@ -1,0 +1,112 @@
+//! From files to a device that could begin: models, flash, key, gallery.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::eyes::Eyes;
+use super::judge::{Judge, Liveness};
+use crate::board::Board;
+use crate::board::schema::{Active, Lock, Wiring};
+use crate::face::models::{DistanceFar, EmbedderManifest, ModelError, ModelFolder};
+use crate::flash::{DeviceKey, FileFlash, FileFlashError, KeyError, Map, MapError};
+use crate::gallery::{FarTable, FarTableError, Gallery, GalleryError, MatchPolicy, Rate};
+
+/// Why the device cannot begin.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The models.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// What distances mean.
+    #[error("the embedder's manifest: {0}")]
+    Far(#[from] FarTableError),
+    /// No distance of the table promises the wanted rate.
+    #[error(
+        "the embedder was not tested well enough for a false accept rate of {wanted}; set recognition.false_accept_rate higher"
+    )]
+    Promise {
+        /// Rate of the board file.
+        wanted: f64,
+    },
+    /// The flash file.
+    #[error(transparent)]
+    Flash(#[from] FileFlashError),
+    /// The device key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Who is enrolled.
+    #[error(transparent)]
+    Gallery(#[from] GalleryError),
+    /// What was kept.
+    #[error(transparent)]
+    Map(#[from] MapError),
+    /// A folder cannot be made.
+    #[error("cannot make the folder {}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The system's word.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Where everything lies.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// Folder of the models.
+    pub models: PathBuf,
+    /// Folder of the device key.
+    pub state: PathBuf,
+}
+
+/// What a device is made of, besides camera and pins.
+pub struct Parts {
+    /// The networks.
+    pub eyes: Eyes,
+    /// The rules by which people are recognised.
+    pub judge: Judge,
+    /// Who is enrolled.
+    pub gallery: Gallery<FileFlash>,
+    /// What distances mean.
+    pub far: FarTable,
+}
+
+/// Loads models, flash and key.
+///
+/// # Errors
+/// When a model is missing or damaged, or the state cannot be read; what is there is left as it is.
+pub fn start(board: &Board, places: &Places, flash: &Path, liveness: Liveness) -> Result<Parts, StartError> {
+    let (analyzer, manifest) = ModelFolder::read(&places.models)?.files().compile()?;
+    log::info!("embedder {} from {}", manifest.embedding_id, places.models.display());
+    let far = far_table(&manifest)?;
+    let wanted = board.recognition.false_accept_rate;
+    let threshold = far.threshold(wanted).ok_or(StartError::Promise { wanted })?;
+    let policy = MatchPolicy { threshold: threshold as f32, margin: board.recognition.margin as f32 };
+    std::fs::create_dir_all(&places.state)
+        .map_err(|source| StartError::Folder { path: places.state.clone(), source })?;
+    let flash = FileFlash::open(flash, board.flash.size)?;
+    let key = DeviceKey::load_or_create(&places.state.join("device.key"))?;
+    let region = board.flash.gallery;
+    let map = Map::new(flash, region.offset..region.offset + region.size)?;
+    let gallery = Gallery::load(map, key, board.enrolment.people as usize)?;
+    log::info!("{} people enrolled, {} records do not open", gallery.people().len(), gallery.damaged().len());
+    Ok(Parts { eyes: Eyes::new(analyzer), judge: Judge::new(policy, liveness), gallery, far })
+}
+
+fn far_table(manifest: &EmbedderManifest) -> Result<FarTable, FarTableError> {
+    let rate = |row: &DistanceFar| Rate {
+        distance: f64::from(row.distance),
+        far: row.far,
+        far_upper_95: row.far_upper_95,
+    };
+    FarTable::new(manifest.distance_far.iter().map(rate).collect())
+}
+
+/// Whether a high level of the strike's line opens: current opens a fail-secure lock and locks a fail-safe one.
+#[must_use]
+pub fn opens_at_high(lock: &Lock) -> bool {
+    (lock.wiring == Wiring::FailSecure) == (lock.line.active == Active::High)
+}
