@@ -8,8 +8,13 @@ import sys
 
 COMMANDS = {
     "train": "from a folder of pictures to a released, checked embedder",
+    "detector": "train and release the face detector",
+    "liveness": "draw attacks, train, release and measure the liveness network",
+    "quality": "how recognition suffers as pictures get worse",
     "scene": "draw the bundled scene of synthetic people",
 }
+MODULES = {"detector": "detector_training.command", "liveness": "liveness.command"}
+"""Modules that are not called as their command."""
 
 
 def main() -> None:
@@ -17,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="facelatch_model", description=__doc__)
     parser.add_argument("command", choices=COMMANDS, help="; ".join(f"{name}: {text}" for name, text in COMMANDS.items()))
     chosen = parser.parse_args(sys.argv[1:2])
-    module = importlib.import_module(f".{chosen.command}", __package__)
+    module = importlib.import_module(f".{MODULES.get(chosen.command, chosen.command)}", __package__)
     options = argparse.ArgumentParser(prog=f"facelatch_model {chosen.command}", description=module.__doc__.partition("\n")[0])
     module.add_arguments(options)
     try:

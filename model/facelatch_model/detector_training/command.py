@@ -1,0 +1,52 @@
+"""`python -m facelatch_model detector ...`: train, release."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from . import release
+from .train import Recipe, Training
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Sub-commands of `detector`."""
+    commands = parser.add_subparsers(dest="step", required=True)
+    train = commands.add_parser("train", help="train, or go on with a run that was cut")
+    release_ = commands.add_parser("release", help="int8, ONNX, manifest and metrics of a finished run")
+    for command in (train, release_):
+        command.add_argument("--packs", type=Path, required=True, help="folder of the packs detect-photos and nofaces")
+        command.add_argument("--run", type=Path, required=True, help="folder of the run")
+    train.add_argument("--steps", type=int, default=Recipe().steps)
+    train.add_argument("--batch", type=int, default=Recipe().batch)
+    train.add_argument("--seed", type=int, default=Recipe().seed)
+    train.add_argument("--every", type=int, default=250, help="steps between checkpoints (default 250)")
+    train.set_defaults(step=train_run)
+    release_.add_argument("--out", type=Path, required=True, help="such as release/")
+    release_.add_argument("--version", type=int, required=True)
+    release_.set_defaults(step=release_run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the chosen step on one thread: on a shared machine more are slower."""
+    torch.set_num_threads(1)
+    arguments.step(arguments)
+
+
+def train_run(arguments: argparse.Namespace) -> None:
+    """`detector train`."""
+    recipe = replace(Recipe(), **{key: getattr(arguments, key) for key in ("steps", "batch", "seed")})
+    Training(arguments.run, arguments.packs, recipe).train(arguments.every)
+
+
+def release_run(arguments: argparse.Namespace) -> None:
+    """`detector release`."""
+    recipe = Recipe(**json.loads((arguments.run / "recipe.json").read_text()))
+    training = Training(arguments.run, arguments.packs, recipe)
+    if training.run.step < recipe.steps:
+        raise SystemExit(f"{arguments.run} is at step {training.run.step} of {recipe.steps}: let `detector train` end first")
+    print(json.dumps(release.release(training, arguments.out, arguments.version), indent=1))

@@ -1,0 +1,103 @@
+"""From trained weights to the released detector: int8, manifest, and how often it sees a face where there is none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import fx, nn
+
+from .. import qdq, quantise
+from ..chain import Detector
+from ..drawing import Layers
+from .loss import batch_targets, loss_of
+from .network import HEADS, HEIGHT, STRIDES, WIDTH
+from .train import Training
+
+NAMES = [f"{kind}_{stride}" for stride in STRIDES for kind in HEADS]
+CALIBRATION = 8
+"""Batches that choose the ranges of activations."""
+FINE_TUNING, FINE_RATE = 300, 2e-5
+LEAST_SCORE = 0.8
+"""Score of a face: the least at which at most one of a hundred pictures without people shows one."""
+MOST_OVERLAP = 0.35
+
+
+def quantised(training: Training, steps: int) -> fx.GraphModule:
+    """The averaged weights in int8, calibrated and fine-tuned on windows."""
+    network = quantise.prepare(training.run.average.eval())
+    rng = np.random.default_rng(2)
+    quantise.calibrate(network, [pictures_of(training, rng)[0] for _ in range(CALIBRATION)])
+    for step, loss in quantise.fine_tune(network, losses(training), steps, FINE_RATE):
+        if step % 50 == 0:
+            print(f"int8 step {step} loss {loss:.4f}", flush=True)
+    return network
+
+
+def pictures_of(training: Training, rng: np.random.Generator) -> tuple[torch.Tensor, Any]:
+    """A batch: pictures `[n, 3, HEIGHT, WIDTH]` and what is wanted."""
+    batch = training.draw(rng)
+    return qdq.as_input(torch.from_numpy(np.stack([window.pixels for window in batch]))), batch_targets(batch)
+
+
+def losses(training: Training) -> Iterator[Any]:
+    """One loss for each batch, as a function of the network."""
+    rng = np.random.default_rng(3)
+    while True:
+        pictures, wanted = pictures_of(training, rng)
+
+        def loss(network: nn.Module, pictures: torch.Tensor = pictures, wanted: Any = wanted) -> torch.Tensor:
+            return loss_of(network(pictures), wanted)
+
+        yield loss
+
+
+def release(training: Training, folder: Path, version: int, fine_tuning: int = FINE_TUNING) -> dict[str, Any]:
+    """Writes detector.onnx, .toml and -metrics.json into `folder`; returns the metrics."""
+    folder.mkdir(parents=True, exist_ok=True)
+    network = quantised(training, fine_tuning)
+    path = folder / "detector.onnx"
+    qdq.export(network, path, (HEIGHT, WIDTH), NAMES, {"name": "detector", "version": str(version)})
+    (folder / "detector.toml").write_text(manifest(path, version))
+    sample = np.stack([window.pixels for window in training.draw(np.random.default_rng(4))])[:16]
+    found = Detector(folder)
+    false = sum(bool(found.detect(Layers(picture.pixels))) for picture in training.held_out)
+    metrics = {
+        "version": version,
+        "recipe": asdict(training.recipe),
+        "weights": sum(weight.numel() for weight in training.run.average.parameters()),
+        "file_bytes": path.stat().st_size,
+        "torch_agreement": asdict(qdq.compare(path, network, sample)),
+        "pictures_without_people": len(training.held_out),
+        "of_them_with_a_face": false,
+    }
+    (folder / "detector-metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
+    return metrics
+
+
+def manifest(path: Path, version: int) -> str:
+    """What the device needs to feed and read the network."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    lines = [
+        "# How the face detector is fed and read. Box distances and landmark offsets are in strides.",
+        'name = "detector"',
+        f"version = {version}",
+        'file = "detector.onnx"',
+        f'sha256 = "{digest}"',
+        f"input = [{HEIGHT}, {WIDTH}, 3]",
+        "cell_offset = 0.5",
+        f"least_score = {LEAST_SCORE}",
+        f"most_overlap = {MOST_OVERLAP}",
+        "refine = true",
+        "",
+    ]
+    for stride in STRIDES:
+        lines += ["[[level]]", f"stride = {stride}"]
+        lines += [f'{kind} = "{kind}_{stride}"' for kind in HEADS] + [""]
+    return "\n".join(lines)

@@ -1,0 +1,148 @@
+"""The pictures that the liveness network learns from: squares around faces, living and attacked, in one folder.
+
+`build` draws everything once. A part is `NAME.npy` (`[n, STORED, STORED, 3]` u8 RGB) and `NAME.npz` with one row for each:
+`living` (bool), `species`, `subject` (one person at one camera: what training and test must not share) and `origin`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ..chain import Chain
+from ..drawing import Layers, Square
+from ..packs import read_pack
+from . import attacks, collected
+
+SIDE = 96
+"""Side of the network's input."""
+FACTOR = 1.2
+"""Side of the input's square over the longer side of the face's box."""
+STORED = 104
+"""Side of a stored square, which is larger than the input by as much: training cuts the input out of it."""
+ALIGNED_BOX = np.float32([60.0, 67.8, 108.7])
+"""Middle and longer side of the box that SCRFD gives a face aligned in 120x120: medians over the labels of detect-photos."""
+ALIGNED_EYES = np.float32([[42.29, 55.70], [77.53, 55.50]])
+ALIGNED_PACKS = ("faces-fairface", "faces-fiw", "faces-utk", "faces-aaf", "faces-pins", "faces-celebwild", "faces-rof")
+LEAST_FACE = 60.0
+"""Longer side in pixels below which a photograph's face is too coarse to be drawn as a living one."""
+SPECIES = ("screen", "screen", "screen", "print", "print", "mask")
+"""Species of the attacks that are drawn, in turn: screens are the hardest."""
+
+PLAIN = 0.8
+"""Share of the paper attacks on real people that have no holes for the eyes."""
+ATTACKED = 3
+"""Attacks that are drawn of each face."""
+
+
+@dataclass
+class Face:
+    """A living face with room around it, `[STORED, STORED, 3]` u8, and its eyes `[2, 2]`."""
+
+    picture: np.ndarray
+    eyes: np.ndarray
+    origin: str
+
+
+def photographed(packs: Path) -> Iterator[Face]:
+    """Faces of photographs, with what is around them."""
+    for picture, row in read_pack(packs, "detect-photos"):
+        for face in row["faces"][: row["count"]]:
+            if max(face[2] - face[0], face[3] - face[1]) >= LEAST_FACE:
+                square = Square.around(face, FACTOR * STORED / SIDE)
+                yield Face(
+                    Layers(picture).window(square, STORED), square.places(face[4:8].reshape(2, 2), STORED), "detect-photos"
+                )
+
+
+def aligned(packs: Path, name: str) -> Iterator[Face]:
+    """Faces of an aligned pack, upright and without surroundings."""
+    x, y, side = ALIGNED_BOX
+    square = Square(float(x), float(y), float(side) * FACTOR * STORED / SIDE)
+    for picture, _ in read_pack(packs, name):
+        yield Face(Layers(picture).window(square, STORED), square.places(ALIGNED_EYES, STORED), name)
+
+
+class Part:
+    """Rows of one part as they are drawn."""
+
+    def __init__(self) -> None:
+        self.pictures: list[np.ndarray] = []
+        self.rows: list[tuple[bool, str, str, str]] = []
+        self.eyes: list[np.ndarray] = []
+
+    def add(self, picture: np.ndarray, living: bool, species: str, subject: str, origin: str) -> None:
+        """Adds a picture of 0..=255 in any number type."""
+        self.pictures.append(np.clip(np.rint(picture), 0, 255).astype(np.uint8))
+        self.rows.append((living, species, subject, origin))
+
+    def write(self, folder: Path, name: str) -> None:
+        """Writes both files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / f"{name}.npy", np.stack(self.pictures))
+        living, species, subject, origin = zip(*self.rows, strict=True)
+        np.savez(folder / f"{name}.npz", living=living, species=species, subject=subject, origin=origin)
+
+
+def draw_part(faces: list[Face], attacked: int, seed: int) -> Part:
+    """Each face once as living, and `attacked` times as an attack."""
+    rng, part, turn = np.random.default_rng(seed), Part(), 0
+    for face in faces:
+        living = face.picture.astype(np.float32)
+        part.add(attacks.camera(living, rng), True, "living", "", face.origin)
+        for _ in range(attacked):
+            species, turn = SPECIES[turn % len(SPECIES)], turn + 1
+            other = faces[rng.integers(len(faces))].picture.astype(np.float32)
+            attack = attacks.draw(species, living, other, face.eyes, rng)
+            part.add(attacks.camera(attack, rng), False, species, "", face.origin)
+    return part
+
+
+def seed_of(name: str) -> int:
+    """A number that stays the same for a name."""
+    return zlib.crc32(name.encode())
+
+
+def collected_part(packs: Path, chain: Chain) -> Part:
+    """Every picture of the collections as it is: to train on, and to measure on."""
+    pictures = [item for name in collected.PACKS for item in collected.found(packs, name, chain)]
+    known = collected.columns(pictures, chain)
+    part = Part()
+    for item, *row in zip(pictures, *(known[key] for key in ("living", "species", "subject", "origin")), strict=True):
+        square = Square.around(item.face.box, FACTOR * STORED / SIDE)
+        part.add(Layers(item.picture).window(square, STORED), bool(row[0]), *(str(value) for value in row[1:]))
+        part.eyes.append(square.places(item.face.landmarks[:2], STORED))
+    return part
+
+
+def redrawn_part(real: Part, seed: int) -> Part:
+    """Attacks drawn from the living faces of the collections: the same people and cameras, on other screens and papers."""
+    rng, part = np.random.default_rng(seed), Part()
+    living = [index for index, row in enumerate(real.rows) if row[0]]
+    for index in living:
+        picture = real.pictures[index].astype(np.float32)
+        for species in ("screen", "print" if attacks.chance(rng, PLAIN) else "mask"):
+            other = real.pictures[living[rng.integers(len(living))]].astype(np.float32)
+            attack = attacks.draw(species, picture, other, real.eyes[index], rng)
+            part.add(attacks.camera(attack, rng), False, species, *real.rows[index][2:])
+    return part
+
+
+def build(packs: Path, models: Path, folder: Path, most: int) -> None:
+    """Draws all parts into `folder`; parts that are there are kept. `most`: faces taken from each pack."""
+    if not (folder / "real.npz").exists():
+        real = collected_part(packs, Chain(models))
+        redrawn_part(real, seed_of("redrawn")).write(folder, "redrawn")
+        real.write(folder, "real")
+    sources: dict[str, Callable[[], Iterator[Face]]] = {"detect-photos": lambda: photographed(packs)}
+    sources |= {name: partial(aligned, packs, name) for name in ALIGNED_PACKS}
+    for name, faces in sources.items():
+        if not (folder / f"{name}.npz").exists():
+            draw_part(list(itertools.islice(faces(), most)), ATTACKED, seed_of(name)).write(folder, name)
+            print(f"{name}: drawn", flush=True)
