@@ -101,7 +101,7 @@ def on_cpu(crops: Crops, targets: np.ndarray, config: Distill, seed: int) -> Ite
 def on_device(crops: Crops, targets: np.ndarray, config: Distill, seed: int, device: torch.device) -> Iterator[Batch]:
     """Endless batches with all pictures and the augmentation on the device."""
     torch.manual_seed(seed)
-    pictures = torch.from_numpy(np.ascontiguousarray(crops.pictures)).to(device)
+    pictures = torch.from_numpy(np.array(crops.pictures)).to(device)
     wanted, labels = torch.from_numpy(targets).to(device), torch.from_numpy(crops.labels()).to(device)
     sampler = Sampler(crops.labels(), config, np.random.default_rng(seed))
     while True:

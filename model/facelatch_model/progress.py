@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
-from typing import TypeVar
-
-T = TypeVar("T")
 
 INTERVAL_S = 10.0
 """Seconds between two lines. A choice."""
@@ -44,14 +40,3 @@ def duration(seconds: float) -> str:
     if whole < 90 * 60:
         return f"{round(whole / 60)} min"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def tracked(what: str, items: Iterable[T], total: int | None = None) -> Iterator[T]:
-    """`items`, with progress printed while they are taken; `total` where they do not know their number."""
-    if total is None:
-        assert isinstance(items, Sized), "give the total of what has no length"
-        total = len(items)
-    progress = Progress(what, total)
-    for item in items:
-        yield item
-        progress.step()
