@@ -17,6 +17,9 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/board.rs"));
 }
 
+/// Bytes of that board's flash that are erased together.
+pub const ERASE_SIZE: usize = generated::BOARD.flash.erase_size as usize;
+
 /// The board for which this firmware was built.
 pub static BOARD: Board = generated::BOARD;
 
@@ -74,10 +77,22 @@ mod tests {
 
     #[test]
     fn flash_regions_that_overlap_or_do_not_fit_are_refused() {
-        let overlap = complaint("audit = { offset = 0x100000", "audit = { offset = 0x0FF000");
+        let overlap = complaint("audit = { offset = 0x280000", "audit = { offset = 0x27F000");
         assert!(overlap.contains("flash.audit overlaps flash.gallery"), "{overlap}");
-        let unaligned = complaint("audit = { offset = 0x100000", "audit = { offset = 0x100010");
+        let unaligned = complaint("audit = { offset = 0x280000", "audit = { offset = 0x280010");
         assert!(unaligned.contains("whole erase blocks"), "{unaligned}");
+    }
+
+    #[test]
+    fn a_flash_too_small_for_the_people_or_their_pictures_is_refused() {
+        let people = complaint(
+            "gallery = { offset = 0x0, size = 0x280000",
+            "gallery = { offset = 0x0, size = 0x80000",
+        );
+        assert!(people.contains("expected at least 2008192 for enrolment.people = 1000"), "{people}");
+        let crops =
+            complaint("crops = { offset = 0xB00000, size = 0x400000", "crops = { offset = 0x0, size = 0x0");
+        assert!(crops.contains("enrolment.keep_crops is true"), "{crops}");
     }
 
     #[test]

@@ -296,6 +296,8 @@ pub struct Flash {
     pub erase_size: u32,
     /// Enrolled people.
     pub gallery: Region,
+    /// Pictures of enrolments; without bytes when none are kept.
+    pub crops: Region,
     /// What happened.
     pub audit: Region,
     /// One set of networks.
@@ -366,7 +368,8 @@ fn name_differs(file: &str, board: &Board) -> Option<Complaint> {
 fn check(board: &Board) -> Result<(), Complaint> {
     check_ranges(board)?;
     check_lines(board)?;
-    check_flash(&board.flash)
+    check_flash(&board.flash)?;
+    check_capacity(board)
 }
 
 fn within(key: &'static str, value: u64, least: u64, most: u64) -> Result<(), Complaint> {
@@ -459,17 +462,21 @@ fn check_lines(board: &Board) -> Result<(), Complaint> {
 }
 
 fn check_flash(flash: &Flash) -> Result<(), Complaint> {
-    if !flash.erase_size.is_power_of_two() || flash.erase_size < 256 {
-        let reason = format!("flash.erase_size is {}; expected a power of two from 256", flash.erase_size);
+    if !flash.erase_size.is_power_of_two() || !(4096..=0x4_0000).contains(&flash.erase_size) {
+        let reason =
+            format!("flash.erase_size is {}; expected a power of two, 4096 to 262144", flash.erase_size);
         return Err(("flash.erase_size", reason));
     }
-    let regions = [
+    let mut regions = vec![
         ("flash.gallery", flash.gallery),
         ("flash.audit", flash.audit),
         ("flash.slot_a", flash.slot_a),
         ("flash.slot_b", flash.slot_b),
         ("flash.boot", flash.boot),
     ];
+    if flash.crops.size > 0 {
+        regions.push(("flash.crops", flash.crops));
+    }
     for (index, (key, region)) in regions.iter().enumerate() {
         let (offset, size) = (u64::from(region.offset), u64::from(region.size));
         if offset % u64::from(flash.erase_size) != 0 || size % u64::from(flash.erase_size) != 0 {
@@ -495,6 +502,27 @@ fn check_flash(flash: &Flash) -> Result<(), Complaint> {
             "flash.slot_b",
             "flash.slot_b and flash.slot_a differ in size; expected the same".to_owned(),
         ));
+    }
+    Ok(())
+}
+
+/// Bytes of the gallery's region for each person: a record of five templates, with its head, key and share of a
+/// block's unused end, once for the embedder in use and once for one on trial.
+const BYTES_PER_PERSON: u64 = 2_000;
+
+fn check_capacity(board: &Board) -> Result<(), Complaint> {
+    let Board { enrolment, flash, .. } = board;
+    let needed = u64::from(enrolment.people) * BYTES_PER_PERSON + 2 * u64::from(flash.erase_size);
+    if u64::from(flash.gallery.size) < needed {
+        let reason = format!(
+            "flash.gallery has {} bytes; expected at least {needed} for enrolment.people = {}",
+            flash.gallery.size, enrolment.people
+        );
+        return Err(("flash.gallery", reason));
+    }
+    if enrolment.keep_crops && flash.crops.size == 0 {
+        let reason = "flash.crops has no bytes; expected some, since enrolment.keep_crops is true".to_owned();
+        return Err(("flash.crops", reason));
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ use crate::door::{
 };
 use crate::face::template::Template;
 use crate::flash::{MapError, Namespace};
-use crate::gallery::{Gallery, Role, TEMPLATES_PER_PERSON};
+use crate::gallery::{Crop, Enrolment, Gallery, Role, TEMPLATES_PER_PERSON};
 
 /// Something worth telling. Names are what the owner gave; no template, no picture.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,6 +69,7 @@ pub struct Device<F: NorFlash, P: Panel> {
     door: Door,
     panel: P,
     pending: heapless::Vec<Template, TEMPLATES_PER_PERSON>,
+    pending_crops: heapless::Vec<Crop, TEMPLATES_PER_PERSON>,
     last: Option<Judgement>,
     shown: Signal,
     notes: Notes,
@@ -96,6 +97,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
             door,
             panel,
             pending,
+            pending_crops: heapless::Vec::new(),
             last: None,
             shown: Signal::Rest,
             notes,
@@ -202,11 +204,11 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
                 self.notes.push(Note::Opened { person, name });
             }
             Action::Refused(reason) => self.notes.push(Note::Refused(reason)),
-            Action::EnrolBegin => self.pending.clear(),
+            Action::EnrolBegin => self.forget_pending(),
             Action::EnrolTake => self.take_template(),
             Action::EnrolCommit => self.enrol(now),
             Action::EnrolAbort(failure) => {
-                self.pending.clear();
+                self.forget_pending();
                 self.notes.push(Note::NotEnrolled(failure));
             }
             Action::Delete(PersonId(person)) => self.delete(person, now),
@@ -222,10 +224,18 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
     }
 
     fn take_template(&mut self) {
-        if let Some(template) = self.last.as_ref().and_then(|judgement| judgement.template.clone()) {
+        let Some(last) = self.last.as_ref() else { return };
+        if let Some(template) = last.template.clone() {
             // More than fit are never asked for: the board file limits the templates of a person.
+            let _ =
+                self.pending_crops.push(Crop { quality: template.quality, pixels: Box::new(last.crop.0) });
             let _ = self.pending.push(template);
         }
+    }
+
+    fn forget_pending(&mut self) {
+        self.pending.clear();
+        self.pending_crops.clear();
     }
 
     fn enrol(&mut self, now: Duration) {
@@ -233,7 +243,8 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         let (default, role) =
             if first { ("owner".to_owned(), Role::Administrator) } else { self.next_resident() };
         let name = self.next_name.take().unwrap_or(default);
-        match self.gallery.enrol(&name, role, &self.pending) {
+        let (templates, crops) = (&self.pending, &self.pending_crops);
+        match self.gallery.enrol(&Enrolment { name: &name, role, templates, crops }) {
             Ok(person) => self.notes.push(Note::Enrolled { person, name }),
             Err(error) => {
                 self.notes.push(Note::Failed(error.to_string()));
@@ -241,7 +252,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
                 let _ = self.door.step(&Event::EnrolStorageFailed, now);
             }
         }
-        self.pending.clear();
+        self.forget_pending();
         self.tell_gallery(now);
     }
 

@@ -2,11 +2,13 @@
 //!
 //! It needs neither gallery nor door, so it may run in a thread of its own.
 
+use core::fmt::{self, Debug};
 use std::time::Duration;
 
 use thiserror::Error;
 
 use crate::camera::{Frame, PixelFormat};
+use crate::face::align::CROP_BYTES;
 use crate::face::analyze::{AnalyzeError, FaceAnalyzer, Observation};
 use crate::face::convert::{ConvertError, EncodedFrame, Encoding, to_rgb};
 use crate::face::image::RgbImage;
@@ -34,6 +36,19 @@ pub struct View {
     pub live: Option<f32>,
     /// Whether that is enough for its network's manifest.
     pub alive: bool,
+    /// The largest face, aligned; meaningful only when it has a template.
+    pub crop: AlignedCrop,
+}
+
+/// An aligned face, `[112, 112, 3]` u8 RGB, row-major. In place rather than in a box: none is allocated for a frame.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AlignedCrop(pub [u8; CROP_BYTES]);
+
+impl Debug for AlignedCrop {
+    /// Without the picture: it is biometric data and must not reach a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AlignedCrop")
+    }
 }
 
 /// The networks and the picture that they look at.
@@ -59,7 +74,8 @@ impl Eyes {
         let track = faces.first().and_then(|largest| largest.track);
         let live = track.and_then(|id| self.analyzer.track(id)?.liveness());
         let alive = live.is_some_and(|score| score >= self.analyzer.least_liveness());
-        Ok(View { captured_at: frame.captured_at, faces, live, alive })
+        let crop = AlignedCrop(*self.analyzer.crop(0).unwrap_or(&[0; CROP_BYTES]));
+        Ok(View { captured_at: frame.captured_at, faces, live, alive, crop })
     }
 
     /// Forgets whom it followed, as when the camera was away.

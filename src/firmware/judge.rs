@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use embedded_storage_async::nor_flash::NorFlash;
 
-use super::eyes::View;
+use super::eyes::{AlignedCrop, View};
 use crate::door::{Face, Obstacle, PersonId, Sighting};
 use crate::face::analyze::{Close, Observation};
 use crate::face::nms::MAX_FACES;
@@ -40,6 +40,8 @@ pub struct Judgement {
     pub live: Option<f32>,
     /// Template of the largest face.
     pub template: Option<Template>,
+    /// Its aligned picture; meaningful only when it has a template.
+    pub crop: AlignedCrop,
 }
 
 /// The rules by which a view is judged.
@@ -70,9 +72,9 @@ impl Judge {
         gallery: &Gallery<F>,
         pending: Option<&[Template]>,
     ) -> Judgement {
-        let View { captured_at, faces, live, alive } = view;
-        let mut judgement =
-            Judgement { captured_at, sighting: Sighting::Nobody, nearest: None, live, template: None, faces };
+        let View { captured_at, faces, live, alive, crop } = view;
+        let (sighting, nearest, template) = (Sighting::Nobody, None, None);
+        let mut judgement = Judgement { captured_at, sighting, nearest, live, template, faces, crop };
         let Some((largest, close)) = judgement.faces.first().and_then(|f| Some((f, f.close.as_ref()?)))
         else {
             return judgement;

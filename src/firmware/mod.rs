@@ -8,6 +8,7 @@ pub mod link;
 pub mod port;
 pub mod service;
 pub mod start;
+pub mod storage;
 pub mod supervisor;
 pub mod vision;
 

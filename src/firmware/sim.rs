@@ -15,6 +15,7 @@ use super::judge::Liveness;
 use super::report::{Moment, Outcome, Report};
 use super::scene::{Hand, Scene};
 use super::start::{Parts, Places, StartError, opens_at_high, start};
+use super::storage::DeviceFlash;
 use crate::board::Board;
 use crate::board::schema::{Active, Line, Outputs};
 use crate::camera::replay::{Replay, ReplayOptions};
@@ -24,7 +25,7 @@ use crate::door::panel::{Panel, PinPanel};
 use crate::door::pins::StrikeGuard;
 use crate::door::signal::Pattern;
 use crate::door::{Event, Fault, Sighting};
-use crate::flash::FileFlash;
+use crate::flash::Partition;
 
 /// Why the simulated device could not run.
 #[derive(Debug, Error)]
@@ -148,7 +149,7 @@ impl Panel for SimPanel {
 }
 
 /// The simulated device.
-pub type SimDevice = Device<FileFlash, SimPanel>;
+pub type SimDevice = Device<Partition<DeviceFlash>, SimPanel>;
 
 /// Plays a scene to its end; what happens goes to `out`, line by line. Returns what it came to.
 ///

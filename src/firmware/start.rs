@@ -7,11 +7,12 @@ use thiserror::Error;
 
 use super::eyes::Eyes;
 use super::judge::{Judge, Liveness};
+use super::storage::{DeviceFlash, layout_of, open_flash};
 use crate::board::Board;
 use crate::board::schema::{Active, Lock, Wiring};
 use crate::face::models::{DistanceFar, EmbedderManifest, ModelError, ModelFolder};
-use crate::flash::{DeviceKey, FileFlash, FileFlashError, KeyError, Map, MapError};
-use crate::gallery::{FarTable, FarTableError, Gallery, GalleryError, MatchPolicy, Rate};
+use crate::flash::{BoardFlashError, DeviceKey, KeyError, LayoutError, Map, MapError, Partition};
+use crate::gallery::{CropStore, FarTable, FarTableError, Gallery, GalleryError, MatchPolicy, Rate};
 
 /// Why the device cannot begin.
 #[derive(Debug, Error)]
@@ -30,9 +31,12 @@ pub enum StartError {
         /// Rate of the board file.
         wanted: f64,
     },
-    /// The flash file.
+    /// The flash.
     #[error(transparent)]
-    Flash(#[from] FileFlashError),
+    Flash(#[from] BoardFlashError),
+    /// Its parts.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
     /// The device key.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -69,7 +73,7 @@ pub struct Parts {
     /// The rules by which people are recognised.
     pub judge: Judge,
     /// Who is enrolled.
-    pub gallery: Gallery<FileFlash>,
+    pub gallery: Gallery<Partition<DeviceFlash>>,
     /// What distances mean.
     pub far: FarTable,
 }
@@ -87,11 +91,14 @@ pub fn start(board: &Board, places: &Places, flash: &Path, liveness: Liveness) -
     let policy = MatchPolicy { threshold: threshold as f32, margin: board.recognition.margin as f32 };
     std::fs::create_dir_all(&places.state)
         .map_err(|source| StartError::Folder { path: places.state.clone(), source })?;
-    let flash = FileFlash::open(flash, board.flash.size)?;
+    let parts = layout_of(board).divide(open_flash(board, flash)?)?;
     let key = DeviceKey::load_or_create(&places.state.join("device.key"))?;
-    let region = board.flash.gallery;
-    let map = Map::new(flash, region.offset..region.offset + region.size)?;
-    let gallery = Gallery::load(map, key, board.enrolment.people as usize)?;
+    let map = Map::new(parts.gallery.clone(), 0..parts.gallery.size())?;
+    let crops = CropStore::new(parts.crops.clone());
+    let mut gallery = Gallery::load(map, crops, key, board.enrolment.people as usize)?;
+    if !board.enrolment.keep_crops {
+        gallery.forget_crops()?;
+    }
     log::info!("{} people enrolled, {} records do not open", gallery.people().len(), gallery.damaged().len());
     Ok(Parts { eyes: Eyes::new(analyzer), judge: Judge::new(policy, liveness), gallery, far })
 }

@@ -17,7 +17,8 @@ use sequential_storage::queue::{QueueConfig, QueueStorage};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::map::{MapError, from_storage, ready};
+use super::map::{MapError, from_storage};
+use super::ready;
 
 const VERSION: u8 = 1;
 const LINK: usize = 16;

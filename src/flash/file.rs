@@ -1,4 +1,4 @@
-//! NOR flash in a preallocated file.
+//! NOR flash in a preallocated file, or in a raw partition of a disk.
 //!
 //! ```text
 //! byte 0..8     "FACELTCH"
@@ -7,13 +7,16 @@
 //! byte 4096..   the flash; erased bytes are 0xFF
 //! ```
 //!
-//! A file of another size or without that head is somebody else's: it is refused and left as it is.
+//! A file of another size or without that head is somebody else's: it is refused and left as it is. So is a
+//! partition, unless every byte that it is to give is 0x00 or 0xFF: a blank one is made a flash, head last. One
+//! program at a time may have it open.
+//!
 //! What a write returned from is on the medium (`fdatasync`); if the power fails during a write, the bytes
 //! of that write may be anything and all others are as before.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 
 use embedded_storage_async::nor_flash::{
@@ -50,6 +53,12 @@ pub enum FileFlashError {
         /// What is wrong.
         reason: String,
     },
+    /// Another program has it.
+    #[error("{} is in use by another program, which must end first", path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// An address that is not there: a bug in the caller.
     #[error("{} bytes at {offset:#x} are outside of the flash or not aligned", len)]
     Address {
@@ -64,8 +73,22 @@ impl NorFlashError for FileFlashError {
     fn kind(&self) -> NorFlashErrorKind {
         match self {
             Self::Address { .. } => NorFlashErrorKind::OutOfBounds,
-            Self::Io { .. } | Self::Foreign { .. } => NorFlashErrorKind::Other,
+            Self::Io { .. } | Self::Foreign { .. } | Self::InUse { .. } => NorFlashErrorKind::Other,
         }
+    }
+}
+
+/// What addresses there are.
+pub(super) struct Bounds {
+    pub size: u32,
+    /// Of what offsets and lengths are multiples.
+    pub unit: usize,
+}
+
+impl Bounds {
+    pub(super) fn contain(&self, offset: u32, len: usize) -> bool {
+        let aligned = (offset as usize).is_multiple_of(self.unit) && len.is_multiple_of(self.unit);
+        aligned && offset as usize + len <= self.size as usize
     }
 }
 
@@ -81,34 +104,62 @@ impl FileFlash {
     /// Opens the flash in `path`, or makes an empty one of `size` bytes if there is no such file.
     ///
     /// # Errors
-    /// When the file is of another size or not a flash of ours, or the system refuses.
+    /// When the file is of another size, not a flash of ours or in use, or the system refuses.
     pub fn open(path: &Path, size: u32) -> Result<Self, FileFlashError> {
         if !path.exists() {
             create(path, size)?;
         }
-        let file = OpenOptions::new().read(true).write(true).open(path).map_err(io_error(path, "opening"))?;
-        let found = file.metadata().map_err(io_error(path, "reading its size"))?.len();
+        let mut file =
+            OpenOptions::new().read(true).write(true).open(path).map_err(io_error(path, "opening"))?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(FileFlashError::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => return Err(io_error(path, "locking")(source)),
+            Ok(()) => {}
+        }
+        let found = file.seek(SeekFrom::End(0)).map_err(io_error(path, "reading its size"))?;
+        let kind = file.metadata().map_err(io_error(path, "reading its kind"))?.file_type();
         let expected = u64::from(size) + HEAD;
-        if found != expected {
-            let reason = format!("it has {found} bytes instead of {expected}");
-            return Err(FileFlashError::Foreign { path: path.to_owned(), reason });
+        let foreign = |reason| Err(FileFlashError::Foreign { path: path.to_owned(), reason });
+        if found != expected && !(kind.is_block_device() && found > expected) {
+            return foreign(format!("it has {found} bytes instead of {expected}"));
         }
+        let flash = Self { file, path: path.to_owned(), size };
         let mut head = [0; MAGIC.len()];
-        file.read_exact_at(&mut head, 0).map_err(io_error(path, "reading"))?;
-        if head != *MAGIC {
-            let reason = "its first bytes are not those of a facelatch flash".to_owned();
-            return Err(FileFlashError::Foreign { path: path.to_owned(), reason });
+        flash.file.read_exact_at(&mut head, 0).map_err(io_error(path, "reading"))?;
+        if head == *MAGIC {
+            return Ok(flash);
         }
-        Ok(Self { file, path: path.to_owned(), size })
+        if kind.is_block_device() && flash.is_blank()? {
+            flash.prepare()?;
+            return Ok(flash);
+        }
+        foreign("its first bytes are not those of a facelatch flash".to_owned())
+    }
+
+    /// Whether nobody ever stored anything here, or the preparation of a flash was cut.
+    fn is_blank(&self) -> Result<bool, FileFlashError> {
+        let mut page = [0; ERASE_SIZE];
+        for at in (0..HEAD + u64::from(self.size)).step_by(ERASE_SIZE) {
+            self.file.read_exact_at(&mut page, at).map_err(io_error(&self.path, "reading"))?;
+            if page.iter().any(|byte| !matches!(byte, 0x00 | 0xFF)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn prepare(&self) -> Result<(), FileFlashError> {
+        let page = [0xFF; ERASE_SIZE];
+        for at in (0..HEAD + u64::from(self.size)).step_by(ERASE_SIZE) {
+            self.file.write_all_at(&page, at).map_err(io_error(&self.path, "writing"))?;
+        }
+        self.file.sync_data().map_err(io_error(&self.path, "bringing it to the disk"))?;
+        self.put(MAGIC, 0)
     }
 
     fn check(&self, offset: u32, len: usize, unit: usize) -> Result<u64, FileFlashError> {
-        let end = offset as usize + len;
-        let aligned = (offset as usize).is_multiple_of(unit) && len.is_multiple_of(unit);
-        if end > self.size as usize || !aligned {
-            return Err(FileFlashError::Address { offset, len });
-        }
-        Ok(HEAD + u64::from(offset))
+        let inside = Bounds { size: self.size, unit }.contain(offset, len);
+        inside.then_some(HEAD + u64::from(offset)).ok_or(FileFlashError::Address { offset, len })
     }
 
     fn put(&self, bytes: &[u8], at: u64) -> Result<(), FileFlashError> {
@@ -162,8 +213,9 @@ impl NorFlash for FileFlash {
     const ERASE_SIZE: usize = ERASE_SIZE;
 
     async fn erase(&mut self, from: u32, to: u32) -> Result<(), FileFlashError> {
-        let at = self.check(from, (to - from) as usize, ERASE_SIZE)?;
-        self.put(&vec![0xFF; (to - from) as usize], at)
+        let len = to.saturating_sub(from) as usize;
+        let at = self.check(from, len, ERASE_SIZE)?;
+        self.put(&vec![0xFF; len], at)
     }
 
     /// Bits only clear, as on a chip: the bytes become what they were AND `bytes`.
@@ -192,6 +244,34 @@ mod tests {
             assert!(error.contains("left as it is") && error.contains("flash"), "{error}");
             assert_eq!(std::fs::read(&path).expect("still there"), content);
         }
+    }
+
+    #[test]
+    fn a_flash_that_is_open_cannot_be_opened_again() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("flash");
+        let flash = FileFlash::open(&path, 8192).expect("made");
+        let error = FileFlash::open(&path, 8192).expect_err("in use").to_string();
+        assert!(error.contains("another program"), "{error}");
+        drop(flash);
+        FileFlash::open(&path, 8192).expect("free again");
+    }
+
+    #[test]
+    fn only_a_blank_partition_is_made_a_flash() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("partition");
+        for (byte, blank) in [(0x00, true), (0xFF, true), (0x07, false)] {
+            let mut content = vec![0; 3 * 4096];
+            content[9000] = byte;
+            std::fs::write(&path, &content).expect("written");
+            let file = OpenOptions::new().read(true).write(true).open(&path).expect("opened");
+            let partition = FileFlash { file, path: path.clone(), size: 8192 };
+            assert_eq!(partition.is_blank().expect("read"), blank, "{byte:#x}");
+        }
+        let file = OpenOptions::new().read(true).write(true).open(&path).expect("opened");
+        FileFlash { file, path: path.clone(), size: 8192 }.prepare().expect("prepared");
+        assert_eq!(FileFlash::open(&path, 8192).expect("a flash").capacity(), 8192);
     }
 
     #[test]

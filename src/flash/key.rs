@@ -53,6 +53,7 @@ pub enum KeyError {
 }
 
 /// The key that seals what this device stores. Wiped from memory when dropped; never printed.
+#[derive(Clone)]
 pub struct DeviceKey(Zeroizing<[u8; 32]>);
 
 impl DeviceKey {

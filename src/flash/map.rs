@@ -1,12 +1,10 @@
 //! Records by number, on `sequential-storage`: power-safe and wear-levelling.
 //!
-//! Knows neither what records mean nor that they are sealed. Futures of this room's ports are ready at once,
-//! so they are run where they are called.
+//! Knows neither what records mean nor that they are sealed. Futures of
+//! this room's ports are ready at once, so they are run where they are called.
 
 use core::fmt::Debug;
 use core::ops::Range;
-use core::pin::pin;
-use core::task::{Context, Poll, Waker};
 use std::collections::{BTreeSet, HashSet};
 
 use embedded_storage_async::nor_flash::NorFlash;
@@ -14,6 +12,8 @@ use sequential_storage::Error as StorageError;
 use sequential_storage::cache::{Cache, Uncached};
 use sequential_storage::map::{MapConfig, MapStorage};
 use thiserror::Error;
+
+use super::ready;
 
 /// The longest record, in bytes: with its head it must fit into one erase block.
 pub const MAX_RECORD: usize = 3072;
@@ -31,6 +31,10 @@ pub enum Namespace {
     Lockout = 2,
     /// Keys of people, sealed by the device's key.
     PersonKey = 3,
+    /// Templates of people for an embedder that is not in use yet.
+    Staged = 4,
+    /// Pictures of people; they lie beside the map, this is what their seal is bound to.
+    Crops = 5,
 }
 
 impl Namespace {
@@ -187,16 +191,6 @@ pub(super) fn from_storage<E: Debug>(error: StorageError<E>) -> MapError {
     }
 }
 
-/// The result of a future that never waits.
-pub(super) fn ready<T>(future: impl Future<Output = T>) -> T {
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return result;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,6 +206,7 @@ mod tests {
             map.set(round % 7, &vec![round as u8; 500]).expect("stored");
         }
         map.set(3, &[]).expect("stored");
+        drop(map);
         let mut again = open();
         assert_eq!(again.get(6).expect("read"), Some(vec![398_u32 as u8; 500]));
         assert_eq!(again.get(3).expect("read"), Some(Vec::new()));

@@ -1,19 +1,44 @@
 //! Storage that a power cut cannot spoil.
 //!
 //! ```text
-//! records (encrypted) -> map (sequential-storage: power-safe, wear-levelling) -> NOR flash port -> file, or simulated
+//! flash (file, /dev/mtdN, simulated) -> partitions -> map (sequential-storage) -> sealed records
+//!                                                  -> audit log, a ring
+//!                                                  -> two slots and their boot record
 //! ```
 //!
 //! It does not know what is stored: keys are numbers, values are bytes.
+
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
 
 pub mod audit;
 pub mod file;
 pub mod key;
 pub mod map;
+pub mod medium;
+pub mod mtd;
+pub mod partition;
 pub mod sim;
+mod slot;
+pub mod slots;
 
 pub use audit::{AuditLog, Entry, Event, Gap};
 pub use file::{FileFlash, FileFlashError};
 pub use key::{DeviceKey, KeyError};
 pub use map::{Map, MapError, Namespace};
+pub use medium::{BoardFlash, BoardFlashError, Medium};
+pub use mtd::{MtdError, MtdFlash};
+pub use partition::{Layout, LayoutError, Partition, PartitionError, Partitions};
 pub use sim::{SimFlash, SimFlashError};
+pub use slot::Hash;
+pub use slots::{BootRecord, Image, Slot, SlotError, Slots, Start, Trial};
+
+/// The result of a future that never waits.
+pub(crate) fn ready<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return result;
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! A probe against everybody: the nearest person, and how clearly.
 
-use super::people::Person;
+use super::person::Person;
 use crate::face::template::{FARTHEST, Template};
 
 /// When a probe is a person.

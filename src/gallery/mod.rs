@@ -1,11 +1,15 @@
 //! The people who are enrolled, and how a probe is compared with them.
 //!
-//! Templates live in memory; each person is one sealed record in flash. Knows no pictures and no door.
+//! Templates live in memory; each person is one sealed record in flash. Knows no camera and no door.
 
+pub mod crops;
 pub mod far;
 pub mod matching;
 pub mod people;
+pub mod person;
 
+pub use crops::{Crop, CropStore};
 pub use far::{FarTable, FarTableError, Rate};
 pub use matching::{Match, MatchPolicy};
-pub use people::{Gallery, GalleryError, Person, Role, TEMPLATES_PER_PERSON};
+pub use people::{Enrolment, Gallery, GalleryError, MAX_PEOPLE};
+pub use person::{Person, Role, TEMPLATES_PER_PERSON};

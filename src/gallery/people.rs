@@ -1,60 +1,34 @@
-//! Enrolled people in memory, and their sealed records in flash.
+//! Everybody who is enrolled: in memory to be compared, sealed in flash to be kept.
 //!
 //! ```text
-//! PersonKey | n   32 random bytes, sealed by the device's key
-//! Person    | n   version 1 | postcard of (name, role, templates), sealed by person n's key
+//! PersonKey | n   32 random bytes, sealed by the device's key; one byte more while the enrolment is not done
+//! Person    | n   the person's record, sealed by person n's key
 //! Person    | n   empty: the person was deleted
+//! Staged    | n   templates of an embedder on trial, sealed by person n's key; empty: none
 //! ```
 //!
-//! Enrolment stores the key and then the record; the record decides. Deletion stores the empty record and then
-//! overwrites the sealed key wherever the flash holds it, without which the device's key opens nothing. Loading
-//! ends a deletion that a power cut interrupted.
+//! Enrolment stores the key as begun, the crops, the record, and then the key as done: the record decides. Deletion
+//! stores the empty record and then overwrites the sealed key wherever the flash holds it, without which the
+//! device's key opens nothing. Loading ends what a power cut interrupted.
 
-use core::fmt;
+use core::fmt::{self, Debug};
+use std::collections::{BTreeMap, BTreeSet};
 
 use embedded_storage_async::nor_flash::NorFlash;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::crops::{self, Crop, CropPlace, CropStore};
 use super::matching::{Match, nearest};
+use super::person::{Person, Role, TEMPLATES_PER_PERSON, Templates, open_staged, seal_staged, shortened};
 use crate::face::template::Template;
+use crate::flash::key::SEAL_OVERHEAD;
 use crate::flash::{DeviceKey, KeyError, Map, MapError, Namespace};
-use std::collections::BTreeMap;
 
-/// Templates that one person can have.
-pub const TEMPLATES_PER_PERSON: usize = 5;
-/// Longest name, in bytes.
-pub const MAX_NAME: usize = 48;
-const VERSION: u8 = 1;
+/// People that a gallery can hold on any board.
+pub const MAX_PEOPLE: usize = 1_000;
 
-/// What a person may do beyond entering.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Role {
-    /// Lets others be enrolled and deleted.
-    Administrator,
-    /// Enters.
-    Resident,
-}
-
-/// One enrolled person.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Person {
-    /// Number, never used again while the record is kept.
-    pub id: u32,
-    /// What the owner calls this person.
-    pub name: heapless::String<MAX_NAME>,
-    /// What this person may do.
-    pub role: Role,
-    /// The face, at different moments.
-    pub templates: heapless::Vec<Template, TEMPLATES_PER_PERSON>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Record {
-    name: heapless::String<MAX_NAME>,
-    role: Role,
-    templates: heapless::Vec<Template, TEMPLATES_PER_PERSON>,
-}
+/// Added to a sealed person key while the enrolment is not done.
+const BEGUN: u8 = 1;
 
 /// Why the gallery could not do what was asked.
 #[derive(Debug, Error)]
@@ -74,6 +48,12 @@ pub enum GalleryError {
         /// The number.
         id: u32,
     },
+    /// The pictures of an enrolment cannot be read.
+    #[error("the pictures that were kept of person {id} are damaged: enrol this person again")]
+    CropsDamaged {
+        /// The person's number.
+        id: u32,
+    },
     /// The storage failed.
     #[error(transparent)]
     Map(#[from] MapError),
@@ -82,55 +62,98 @@ pub enum GalleryError {
     Key(#[from] KeyError),
 }
 
+/// What is known of a person at the enrolment.
+#[derive(Debug, Clone, Copy)]
+pub struct Enrolment<'a> {
+    /// What the owner calls this person.
+    pub name: &'a str,
+    /// What this person may do.
+    pub role: Role,
+    /// The face, at different moments; [`TEMPLATES_PER_PERSON`] at most are kept.
+    pub templates: &'a [Template],
+    /// The pictures of the templates, to be kept for a new embedder; none when the owner does not want that.
+    pub crops: &'a [Crop],
+}
+
 /// Everybody who is enrolled.
 pub struct Gallery<F: NorFlash> {
-    people: Vec<Person>,
+    people: Box<heapless::Vec<Person, MAX_PEOPLE>>,
+    /// The key of each of `people`.
+    keys: Vec<DeviceKey>,
     capacity: usize,
     next_id: u32,
     damaged: Vec<u32>,
+    keeps_crops: bool,
+    unfinished: Option<MapError>,
     map: Map<F>,
+    crops: CropStore<F>,
     key: DeviceKey,
 }
 
-impl<F: NorFlash> fmt::Debug for Gallery<F> {
+impl<F: NorFlash> Debug for Gallery<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gallery").field("people", &self.people.len()).finish_non_exhaustive()
     }
 }
 
-impl<F: NorFlash<Error: fmt::Debug>> Gallery<F> {
-    /// Reads everybody from `map`, and ends a deletion that was interrupted. Records that do not open are left
-    /// as they are and told by [`Gallery::damaged`].
+impl<F: NorFlash<Error: Debug>> Gallery<F> {
+    /// Reads everybody from `map`, at most `capacity` people (1 to [`MAX_PEOPLE`]), and ends what a power cut
+    /// interrupted. Records that do not open are left as they are and told by [`Gallery::damaged`].
     ///
     /// # Errors
     /// When the storage as a whole is damaged or does not answer.
-    pub fn load(mut map: Map<F>, key: DeviceKey, capacity: usize) -> Result<Self, GalleryError> {
-        let records: BTreeMap<u32, Vec<u8>> = map.all()?.into_iter().collect();
-        let mut gallery = Self {
-            people: Vec::with_capacity(capacity),
-            capacity,
-            next_id: 1,
-            damaged: Vec::new(),
-            map,
-            key,
-        };
-        let numbers: std::collections::BTreeSet<u32> = records
-            .keys()
-            .filter_map(|&place| Namespace::Person.number(place).or(Namespace::PersonKey.number(place)))
-            .collect();
-        for id in numbers {
-            gallery.next_id = gallery.next_id.max(id + 1);
-            let record = |namespace: Namespace| records.get(&namespace.key(id)).map(Vec::as_slice);
-            match (record(Namespace::PersonKey), record(Namespace::Person)) {
-                (Some(sealed_key), Some([])) => gallery.map.destroy(sealed_key)?,
-                (None, Some([])) => {}
-                (sealed_key, sealed) => match open(&gallery.key, id, sealed_key, sealed) {
-                    Some(person) if gallery.people.len() < capacity => gallery.people.push(person),
-                    _ => gallery.damaged.push(id),
-                },
-            }
+    pub fn load(
+        map: Map<F>,
+        crops: CropStore<F>,
+        key: DeviceKey,
+        capacity: usize,
+    ) -> Result<Self, GalleryError> {
+        let capacity = capacity.min(MAX_PEOPLE);
+        let people = Box::new(heapless::Vec::new());
+        let (keys, damaged) = (Vec::with_capacity(capacity), Vec::new());
+        let (keeps_crops, unfinished) = (true, None);
+        let mut gallery =
+            Self { people, keys, capacity, next_id: 1, damaged, keeps_crops, unfinished, map, crops, key };
+        let records: BTreeMap<u32, Vec<u8>> = gallery.map.all()?.into_iter().collect();
+        let number = |place: &u32| Namespace::Person.number(*place).or(Namespace::PersonKey.number(*place));
+        for id in records.keys().filter_map(number).collect::<BTreeSet<u32>>() {
+            let loaded = gallery.load_person(id, &records);
+            gallery.unfinished = gallery.unfinished.or(loaded.err());
         }
+        let settled = gallery.crops.settle(gallery.people.iter().filter_map(|person| person.crops));
+        gallery.unfinished = gallery.unfinished.or(settled.err());
         Ok(gallery)
+    }
+
+    fn load_person(&mut self, id: u32, records: &BTreeMap<u32, Vec<u8>>) -> Result<(), MapError> {
+        let record = |namespace: Namespace| records.get(&namespace.key(id)).map(Vec::as_slice);
+        let (sealed_key, begun) = split_key(record(Namespace::PersonKey));
+        self.next_id = self.next_id.max(id + 1);
+        match (sealed_key, record(Namespace::Person)) {
+            (Some(sealed_key), Some([])) => self.map.destroy(sealed_key)?,
+            (Some(sealed_key), None) if begun => self.map.destroy(sealed_key)?,
+            (None, Some([])) => {}
+            (sealed_key, sealed) => match self.open(id, sealed_key, sealed) {
+                Some((person, key)) if !self.is_full() => {
+                    self.add(person, key);
+                    if let (true, Some(sealed_key)) = (begun, sealed_key) {
+                        self.map.set(Namespace::PersonKey.key(id), sealed_key)?;
+                    }
+                }
+                _ => self.damaged.push(id),
+            },
+        }
+        Ok(())
+    }
+
+    fn open(&self, id: u32, sealed_key: Option<&[u8]>, sealed: Option<&[u8]>) -> Option<(Person, DeviceKey)> {
+        let key = self.key.open_key(Namespace::PersonKey.key(id), sealed_key?).ok()?;
+        Some((Person::open(id, &key, sealed?)?, key))
+    }
+
+    fn add(&mut self, person: Person, key: DeviceKey) {
+        self.people.push(person).expect("the capacity is at most that of the array");
+        self.keys.push(key);
     }
 
     /// Seals everybody's key with the device's key `new` instead of `old`, before the gallery is loaded with
@@ -140,13 +163,16 @@ impl<F: NorFlash<Error: fmt::Debug>> Gallery<F> {
     /// When the storage fails or there is no randomness.
     pub fn change_key(map: &mut Map<F>, old: &DeviceKey, new: &DeviceKey) -> Result<usize, GalleryError> {
         let mut changed = 0;
-        for (place, sealed) in map.all()? {
+        for (place, record) in map.all()? {
+            let (Some(sealed), _) = split_key(Some(&record)) else { continue };
             if Namespace::PersonKey.number(place).is_none() {
                 continue;
             }
-            let Ok(bytes) = old.open(place, &sealed) else { continue };
-            map.set(place, &new.seal(place, &bytes)?)?;
-            map.destroy(&sealed)?;
+            let Ok(bytes) = old.open(place, sealed) else { continue };
+            let mut again = new.seal(place, &bytes)?;
+            again.extend(&record[sealed.len()..]);
+            map.set(place, &again)?;
+            map.destroy(sealed)?;
             changed += 1;
         }
         Ok(changed)
@@ -158,17 +184,30 @@ impl<F: NorFlash<Error: fmt::Debug>> Gallery<F> {
         &self.people
     }
 
-    /// Numbers of the people whose records do not open: damaged, sealed by another device, beyond the capacity,
-    /// or not wholly written when the power was cut. [`Gallery::delete`] takes them too.
+    /// Numbers of the people whose records do not open: damaged, sealed by another device, or beyond the
+    /// capacity. [`Gallery::delete`] takes them too.
     #[must_use]
     pub fn damaged(&self) -> &[u32] {
         &self.damaged
+    }
+
+    /// What could not be written although the change before it was made: the storage fails. The next start
+    /// does it.
+    #[must_use]
+    pub fn unfinished(&self) -> Option<&MapError> {
+        self.unfinished.as_ref()
     }
 
     /// Whether there is no place for another person.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.people.len() >= self.capacity
+    }
+
+    /// People whose crops still fit.
+    #[must_use]
+    pub fn crop_places_left(&self) -> usize {
+        self.crops.left()
     }
 
     /// A person by number.
@@ -180,27 +219,127 @@ impl<F: NorFlash<Error: fmt::Debug>> Gallery<F> {
     /// The nearest person to `probe`; `None` when nobody is enrolled.
     #[must_use]
     pub fn nearest(&self, probe: &Template) -> Option<Match> {
-        nearest(&self.people, probe)
+        nearest(self.people.iter(), probe)
     }
 
-    /// Stores a new person; returns the number. On an error nobody is enrolled.
+    /// Stores a new person; returns the number. On an error nobody is enrolled. When there is no place for the
+    /// crops the person is enrolled without: [`Person::crops`] tells.
     ///
     /// # Errors
     /// When there are no templates, no place, or the storage fails.
-    pub fn enrol(&mut self, name: &str, role: Role, templates: &[Template]) -> Result<u32, GalleryError> {
-        if templates.is_empty() {
-            return Err(GalleryError::NoTemplates);
-        }
+    pub fn enrol(&mut self, enrolment: &Enrolment<'_>) -> Result<u32, GalleryError> {
         if self.is_full() {
             return Err(GalleryError::Full { capacity: self.capacity });
         }
-        let templates = templates.iter().take(TEMPLATES_PER_PERSON).cloned().collect();
-        let person = Person { id: self.next_id, name: shortened(name), role, templates };
-        self.store(&person)?;
+        let (id, person_key) = (self.next_id, DeviceKey::random()?);
+        let templates = first_templates(enrolment.templates)?;
+        let place = Namespace::PersonKey.key(id);
+        let sealed_key = self.key.seal_key(place, &person_key)?;
+        self.map.set(place, &[&sealed_key[..], &[BEGUN]].concat())?;
+        let crops = self.put_crops(id, &person_key, enrolment.crops, 1);
+        let person = Person { id, name: shortened(enrolment.name), role: enrolment.role, templates, crops };
+        self.map.set(Namespace::Person.key(id), &person.seal(&person_key)?)?;
         self.next_id += 1;
-        let id = person.id;
-        self.people.push(person);
+        self.add(person, person_key);
+        self.unfinished = self.map.set(place, &sealed_key).err();
         Ok(id)
+    }
+
+    /// Stores other templates of a person, of the embedder in use, and the pictures of them. On an error or
+    /// after a power cut the person is as before or as after.
+    ///
+    /// # Errors
+    /// When nobody has that number, there are no templates, or the storage fails.
+    pub fn enrol_again(
+        &mut self,
+        id: u32,
+        templates: &[Template],
+        crops: &[Crop],
+    ) -> Result<(), GalleryError> {
+        let index = self.find(id)?;
+        let templates = first_templates(templates)?;
+        let before = self.people[index].clone();
+        let key = self.keys[index].clone();
+        let crops = self.put_crops(id, &key, crops, 0);
+        self.rewrite(index, Person { templates, crops, ..before.clone() })?;
+        self.forget_staged(id)?;
+        before.crops.map_or(Ok(()), |place| Ok(self.crops.free(place)?))
+    }
+
+    /// The pictures of a person's enrolment; none when none were kept.
+    ///
+    /// # Errors
+    /// When nobody has that number, the pictures are damaged, or the storage fails.
+    pub fn crops(&mut self, id: u32) -> Result<Vec<Crop>, GalleryError> {
+        let index = self.find(id)?;
+        let Some(place) = self.people[index].crops else { return Ok(Vec::new()) };
+        let sealed = self.crops.get(place)?;
+        let bytes = self.keys[index].open(Namespace::Crops.key(id), &sealed);
+        bytes.ok().and_then(|bytes| crops::decode(&bytes)).ok_or(GalleryError::CropsDamaged { id })
+    }
+
+    /// Destroys the pictures of all enrolments and keeps none from now on: the owner does not want them.
+    ///
+    /// # Errors
+    /// When the storage fails; then call it again.
+    pub fn forget_crops(&mut self) -> Result<(), GalleryError> {
+        self.keeps_crops = false;
+        for index in 0..self.people.len() {
+            let person = self.people[index].clone();
+            let Some(place) = person.crops else { continue };
+            self.rewrite(index, Person { crops: None, ..person })?;
+            self.crops.free(place)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a person's templates of an embedder that is not in use yet, beside those of the one that is.
+    ///
+    /// # Errors
+    /// When nobody has that number, there are no templates, or the storage fails.
+    pub fn stage(&mut self, id: u32, templates: &[Template]) -> Result<(), GalleryError> {
+        let index = self.find(id)?;
+        let sealed = seal_staged(id, &self.keys[index], &first_templates(templates)?)?;
+        Ok(self.map.set(Namespace::Staged.key(id), &sealed)?)
+    }
+
+    /// Compares by the templates of embedder `embedding_id` from now on: the staged ones where a person's own are
+    /// of another. Writes nothing. Returns the numbers of the people who have none and must enrol again.
+    ///
+    /// # Errors
+    /// When the storage does not answer.
+    pub fn use_embedder(&mut self, embedding_id: u32) -> Result<Vec<u32>, GalleryError> {
+        let staged = self.staged()?;
+        let mut without = Vec::new();
+        for (person, staged) in self.people.iter_mut().zip(staged) {
+            if of_embedder(&person.templates, embedding_id) {
+                continue;
+            }
+            match staged.filter(|templates| of_embedder(templates, embedding_id)) {
+                Some(templates) => person.templates = templates,
+                None => without.push(person.id),
+            }
+        }
+        Ok(without)
+    }
+
+    /// The embedder in use was confirmed: makes the staged templates that [`Gallery::use_embedder`] took the
+    /// people's own, and forgets all others that were staged. After a power cut call it again.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn settle_embedder(&mut self, embedding_id: u32) -> Result<(), GalleryError> {
+        for (index, staged) in self.staged()?.into_iter().enumerate() {
+            let person = self.people[index].clone();
+            let id = person.id;
+            if staged.is_some_and(|templates| templates == person.templates)
+                && of_embedder(&person.templates, embedding_id)
+            {
+                self.rewrite(index, person)?;
+            }
+            self.forget_staged(id)?;
+        }
+        Ok(())
     }
 
     /// Deletes a person, and destroys the key without which nothing of that person can be read. On an error
@@ -212,17 +351,24 @@ impl<F: NorFlash<Error: fmt::Debug>> Gallery<F> {
         if self.person(id).is_none() && !self.damaged.contains(&id) {
             return Err(GalleryError::Nobody { id });
         }
-        let sealed_key = self.map.get(Namespace::PersonKey.key(id))?;
+        let record = self.map.get(Namespace::PersonKey.key(id))?;
         self.map.set(Namespace::Person.key(id), &[])?;
-        self.people.retain(|person| person.id != id);
+        let place = self.find(id).ok().and_then(|index| {
+            self.keys.remove(index);
+            self.people.remove(index).crops
+        });
         self.damaged.retain(|damaged| *damaged != id);
-        sealed_key.map_or(Ok(()), |sealed_key| Ok(self.map.destroy(&sealed_key)?))
+        if let (Some(sealed_key), _) = split_key(record.as_deref()) {
+            self.map.destroy(sealed_key)?;
+        }
+        self.forget_staged(id)?;
+        place.map_or(Ok(()), |place| Ok(self.crops.free(place)?))
     }
 
-    /// The map, after the gallery is done with it.
+    /// The map and the crops, after the gallery is done with them.
     #[must_use]
-    pub fn into_map(self) -> Map<F> {
-        self.map
+    pub fn into_storage(self) -> (Map<F>, CropStore<F>) {
+        (self.map, self.crops)
     }
 
     /// The map, for other records that are kept beside the people.
@@ -230,103 +376,66 @@ impl<F: NorFlash<Error: fmt::Debug>> Gallery<F> {
         &mut self.map
     }
 
-    fn store(&mut self, person: &Person) -> Result<(), GalleryError> {
-        let place = Namespace::Person.key(person.id);
-        let record =
-            Record { name: person.name.clone(), role: person.role, templates: person.templates.clone() };
-        let mut bytes = vec![VERSION];
-        bytes.extend(postcard::to_allocvec(&record).expect("these types are always serialisable"));
-        let person_key = DeviceKey::random()?;
-        let key_place = Namespace::PersonKey.key(person.id);
-        self.map.set(key_place, &self.key.seal_key(key_place, &person_key)?)?;
-        Ok(self.map.set(place, &person_key.seal(place, &bytes)?)?)
+    fn find(&self, id: u32) -> Result<usize, GalleryError> {
+        self.people.iter().position(|person| person.id == id).ok_or(GalleryError::Nobody { id })
     }
-}
 
-fn open(key: &DeviceKey, id: u32, sealed_key: Option<&[u8]>, sealed: Option<&[u8]>) -> Option<Person> {
-    let person_key = key.open_key(Namespace::PersonKey.key(id), sealed_key?).ok()?;
-    let bytes = person_key.open(Namespace::Person.key(id), sealed?).ok()?;
-    let (&VERSION, record) = bytes.split_first()? else { return None };
-    let Record { name, role, templates } = postcard::from_bytes(record).ok()?;
-    (!templates.is_empty()).then_some(Person { id, name, role, templates })
-}
+    fn rewrite(&mut self, index: usize, person: Person) -> Result<(), GalleryError> {
+        self.map.set(Namespace::Person.key(person.id), &person.seal(&self.keys[index])?)?;
+        self.people[index] = person;
+        Ok(())
+    }
 
-/// As much of `name` as fits, cut between characters.
-fn shortened(name: &str) -> heapless::String<MAX_NAME> {
-    let mut short = heapless::String::new();
-    for character in name.chars() {
-        if short.push(character).is_err() {
-            break;
+    /// Stores crops if there are more than `spare` places; a failure costs the crops, not the enrolment.
+    fn put_crops(&mut self, id: u32, key: &DeviceKey, crops: &[Crop], spare: usize) -> Option<CropPlace> {
+        if !self.keeps_crops || crops.is_empty() || self.crops.free_cells() <= spare {
+            return None;
+        }
+        let crops = &crops[..crops.len().min(TEMPLATES_PER_PERSON)];
+        let bytes = crops::encode(crops, CropStore::<F>::ROOM - SEAL_OVERHEAD);
+        let sealed = key.seal(Namespace::Crops.key(id), &bytes).ok()?;
+        self.crops.put(&sealed).ok().flatten()
+    }
+
+    /// The staged templates of each of the people.
+    fn staged(&mut self) -> Result<Vec<Option<Templates>>, GalleryError> {
+        let records: BTreeMap<u32, Vec<u8>> = self.map.all()?.into_iter().collect();
+        let staged = |(person, key): (&Person, &DeviceKey)| {
+            open_staged(person.id, key, records.get(&Namespace::Staged.key(person.id))?)
+        };
+        Ok(self.people.iter().zip(&self.keys).map(staged).collect())
+    }
+
+    fn forget_staged(&mut self, id: u32) -> Result<(), GalleryError> {
+        let place = Namespace::Staged.key(id);
+        match self.map.get(place)? {
+            Some(sealed) if !sealed.is_empty() => Ok(self.map.set(place, &[])?),
+            _ => Ok(()),
         }
     }
-    short
+}
+
+fn of_embedder(templates: &[Template], embedding_id: u32) -> bool {
+    templates.iter().all(|template| template.embedding_id == embedding_id)
+}
+
+fn first_templates(templates: &[Template]) -> Result<Templates, GalleryError> {
+    if templates.is_empty() {
+        return Err(GalleryError::NoTemplates);
+    }
+    Ok(templates.iter().take(TEMPLATES_PER_PERSON).cloned().collect())
+}
+
+/// A sealed person key, and whether its enrolment is not done.
+fn split_key(record: Option<&[u8]>) -> (Option<&[u8]>, bool) {
+    const SEALED: usize = 32 + SEAL_OVERHEAD;
+    match record {
+        Some(record) if record.len() == SEALED + 1 && record[SEALED] == BEGUN => {
+            (Some(&record[..SEALED]), true)
+        }
+        record => (record, false),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::flash::FileFlash;
-    use crate::gallery::MatchPolicy;
-    use std::path::Path;
-
-    fn template(seed: u8) -> Template {
-        let mut state = u32::from(seed) + 1;
-        let output: Vec<i8> = (0..128)
-            .map(|_| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (state >> 24) as u8 as i8
-            })
-            .collect();
-        Template::from_output(&output, 0, 200, 1).expect("not zero")
-    }
-
-    fn gallery(path: &Path, key: u8, capacity: usize) -> Gallery<FileFlash> {
-        let map = Map::new(FileFlash::open(path, 65536).expect("flash"), 0..65536).expect("map");
-        Gallery::load(map, DeviceKey::from_bytes([key; 32]), capacity).expect("loads")
-    }
-
-    #[test]
-    fn people_are_there_after_a_restart_and_a_deleted_one_is_not() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("flash");
-        let mut before = gallery(&path, 1, 10);
-        let anna = before.enrol("Anna", Role::Administrator, &[template(1), template(2)]).expect("enrolled");
-        let ben = before.enrol("Ben", Role::Resident, &[template(3)]).expect("enrolled");
-        before.delete(ben).expect("deleted");
-        let mut after = gallery(&path, 1, 10);
-        assert_eq!(after.people(), before.people());
-        assert_eq!(after.nearest(&template(2)).map(|m| (m.person, m.distance)), Some((anna, 0.0)));
-        let cara = after.enrol("Cara", Role::Resident, &[template(4)]).expect("enrolled");
-        assert!(cara > ben, "a number is not used again");
-    }
-
-    #[test]
-    fn another_devices_records_are_told_and_left_as_they_are() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("flash");
-        gallery(&path, 1, 10).enrol("Anna", Role::Resident, &[template(1)]).expect("enrolled");
-        let foreign = gallery(&path, 2, 10);
-        assert!(foreign.people().is_empty());
-        assert_eq!(foreign.damaged(), [1]);
-        assert_eq!(gallery(&path, 1, 10).people().len(), 1);
-    }
-
-    #[test]
-    fn a_full_gallery_says_so_before_anything_is_written() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut small = gallery(&folder.path().join("flash"), 1, 1);
-        small.enrol("Anna", Role::Resident, &[template(1)]).expect("enrolled");
-        assert!(small.is_full());
-        let error = small.enrol("Ben", Role::Resident, &[template(2)]).expect_err("full");
-        assert!(error.to_string().contains("delete somebody"), "{error}");
-    }
-
-    #[test]
-    fn look_alikes_that_are_not_told_apart_are_refused() {
-        let policy = MatchPolicy { threshold: 1.0, margin: 0.1 };
-        let clear = Match { person: 1, distance: 0.5, runner_up: 1.2 };
-        assert!(clear.is_accepted(&policy));
-        assert!(!Match { runner_up: 0.55, ..clear }.is_accepted(&policy));
-        assert!(!Match { distance: 1.01, runner_up: 4.0, ..clear }.is_accepted(&policy));
-    }
-}
+mod tests;

@@ -23,7 +23,7 @@ fn template(seed: u32) -> Template {
 
 fn person(id: u32) -> Person {
     let templates = (0..5).map(|i| template(5 * id + i)).collect();
-    Person { id, name: heapless::String::new(), role: Role::Resident, templates }
+    Person { id, name: heapless::String::new(), role: Role::Resident, templates, crops: None }
 }
 
 fn main() {
