@@ -5,6 +5,7 @@ use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};
 
 use rten::{Dimension, Model, RunOptions, ThreadPool};
+use rten_tensor::prelude::*;
 use rten_tensor::Tensor;
 
 fn main() -> Result<(), Box<dyn Error>> {
