@@ -1,24 +1,56 @@
-//! The face room against its reference in numpy; `tests/data/face/make.py` says how that was made.
+//! The face room, piece by piece and from frame to template, against its reference in numpy and ONNX Runtime;
+//! `tests/data/face/make.py` says how that was made.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use facelatch::face::align::{CROP_BYTES, CROP_SIDE, align};
+use facelatch::face::analyze::{Close, Observation};
 use facelatch::face::crop::Pyramid;
 use facelatch::face::decode::{Level, decode};
 use facelatch::face::geometry::{Landmarks, Point};
 use facelatch::face::image::RgbImage;
+use facelatch::face::models::{ModelFile, ModelFolder};
 use facelatch::face::network::Output;
 use facelatch::face::nms::Candidates;
+use facelatch::face::quality::Gate;
 use facelatch::face::template::Template;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 #[derive(Deserialize)]
 struct Expected {
+    models: Models,
+    frame: Vec<Frame>,
     crop: Vec<Crop>,
     head: Vec<Head>,
     face: Vec<Face>,
     template: Embedding,
+}
+
+/// SHA-256 of the networks that the reference ran.
+#[derive(Deserialize)]
+struct Models {
+    detector: String,
+    liveness: String,
+    embedder: String,
+}
+
+#[derive(Deserialize)]
+struct Frame {
+    file: PathBuf,
+    #[serde(default)]
+    face: Vec<WholeFace>,
+}
+
+#[derive(Deserialize)]
+struct WholeFace {
+    bounds: [f32; 4],
+    landmarks: [f32; 10],
+    score: f32,
+    liveness_logit: f32,
+    embedding: Vec<i8>,
 }
 
 #[derive(Deserialize)]
@@ -131,4 +163,59 @@ fn an_embedder_s_output_becomes_the_reference_s_template() {
     let Embedding { output, zero_point, embedding } = expected().template;
     let template = Template::from_output(&output, zero_point, 0, 0).unwrap();
     assert_eq!(template.embedding.to_vec(), embedding);
+}
+
+/// The reference runs the networks in f32 between int8 steps, so a value may fall on the step beside: landmarks
+/// then differ by hundredths of a pixel, and templates by single steps.
+#[test]
+fn a_frame_becomes_the_reference_s_faces_logits_and_templates() {
+    let expected = expected();
+    let folder = ModelFolder::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("model/release")).unwrap();
+    let files = folder.files();
+    same_model(&files.detector, &expected.models.detector);
+    same_model(&files.liveness, &expected.models.liveness);
+    same_model(&files.embedder, &expected.models.embedder);
+    let (mut analyzer, _) = files.compile().unwrap();
+    analyzer.set_gate(Gate::OPEN);
+    let mut compared = 0;
+    for frame in &expected.frame {
+        analyzer.forget_tracks();
+        let faces = analyzer.analyze(&picture(&frame.file).view(), Duration::ZERO).unwrap();
+        assert_eq!(faces.len(), frame.face.len(), "{}", frame.file.display());
+        for (face, wanted) in faces.iter().zip(&frame.face) {
+            same_face(face, wanted);
+            let close = face.close.as_ref().expect("the two largest faces are looked at closely");
+            same_evidence(close, wanted);
+            compared += 1;
+        }
+    }
+    assert!(compared >= 4, "{compared} faces");
+}
+
+fn same_model(file: &ModelFile<'_>, digest: &str) {
+    let found: String = Sha256::digest(file.onnx).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(found, digest, "another network is released: run tests/data/face/make.py");
+}
+
+fn same_face(face: &Observation, wanted: &WholeFace) {
+    assert!((face.score - wanted.score).abs() < 0.02, "{} instead of {}", face.score, wanted.score);
+    for (edge, wanted) in face.bounds.edges().iter().zip(&wanted.bounds) {
+        assert!((edge - wanted).abs() < 1.0, "{edge} instead of {wanted}");
+    }
+    for (point, wanted) in face.landmarks.0.iter().zip(landmarks(&wanted.landmarks).0) {
+        assert!(point.distance(wanted) < 0.3, "{point:?} instead of {wanted:?}");
+    }
+}
+
+fn same_evidence(close: &Close, wanted: &WholeFace) {
+    let logit = close.liveness_logit.expect("the gate is open");
+    assert!((logit - wanted.liveness_logit).abs() < 0.5, "{logit} instead of {}", wanted.liveness_logit);
+    let found = close.template.as_ref().expect("the gate is open");
+    let reference = Template {
+        embedding: wanted.embedding.clone().try_into().expect("128 numbers"),
+        quality: 0,
+        embedding_id: found.embedding_id,
+    };
+    let distance = found.distance(&reference);
+    assert!(distance < 0.01, "the templates are {distance} apart");
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use facelatch::host::{bench, models};
+use facelatch::host::{bench, faces, models};
 
 const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/model/release");
 const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/boards/sim/scene.mjpeg");
@@ -27,6 +27,27 @@ enum Command {
         /// Folder of the models.
         #[arg(default_value = MODELS)]
         folder: PathBuf,
+    },
+    /// Shows what the lock sees in pictures: faces, their quality, how alive they look.
+    Faces {
+        /// Pictures, or folders of pictures.
+        #[arg(required = true, value_name = "PICTURE")]
+        pictures: Vec<PathBuf>,
+        /// Folder of the models.
+        #[arg(long, value_name = "FOLDER", default_value = MODELS)]
+        models: PathBuf,
+        /// Print comma-separated values, one row for each face.
+        #[arg(long)]
+        csv: bool,
+        /// Print templates as well: biometric data, treat them so.
+        #[arg(long, requires = "csv")]
+        templates: bool,
+        /// Compute liveness and template also for faces that are too small, dark or blurred to be used.
+        #[arg(long)]
+        ungated: bool,
+        /// Take the colours away first, as for a grey or infrared camera.
+        #[arg(long)]
+        grey: bool,
     },
     /// Measures every stage on this machine.
     Bench {
@@ -56,6 +77,10 @@ fn run(command: Command) -> Result<()> {
     let out = &mut io::stdout().lock();
     match command {
         Command::Models { folder } => models::run(&folder, out)?,
+        Command::Faces { pictures, models, csv, templates, ungated, grey } => {
+            let options = faces::FacesOptions { models, pictures, csv, templates, grey, ungated };
+            faces::run(&options, out, &mut io::stderr().lock())?;
+        }
         Command::Bench { models, film, runs } => {
             let here = std::env::current_exe()?;
             let programs = vec![here.with_file_name("facelatchd"), here];

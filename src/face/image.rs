@@ -79,6 +79,18 @@ impl RgbImage {
         }
     }
 
+    /// Takes its colours away: what a grey or infrared camera shows, whatever its driver makes of it.
+    ///
+    /// # Source
+    /// ITU-R BT.601-7, section 2.5.1, in 256ths.
+    pub fn make_grey(&mut self) {
+        let (pixels, _) = self.pixels.as_chunks_mut::<3>();
+        for pixel in pixels {
+            let [red, green, blue] = pixel.map(u32::from);
+            *pixel = [((77 * red + 150 * green + 29 * blue + 128) >> 8) as u8; 3];
+        }
+    }
+
     /// The picture to read.
     #[must_use]
     pub fn view(&self) -> RgbView<'_> {
@@ -102,6 +114,16 @@ fn check_sides(width: usize, height: usize) -> Result<(), PictureError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn grey_keeps_black_white_and_grey_and_weighs_green_most() {
+        let colours = vec![0, 0, 0, 255, 255, 255, 90, 90, 90, 255, 0, 0, 0, 255, 0, 0, 0, 255];
+        let mut picture = RgbImage::from_pixels(colours, 3, 2).unwrap();
+        picture.make_grey();
+        let grey: Vec<u8> = picture.pixels().chunks_exact(3).map(|pixel| pixel[0]).collect();
+        assert_eq!(grey, [0, 255, 90, 77, 149, 29]);
+        assert!(picture.pixels().chunks_exact(3).all(|p| p[0] == p[1] && p[1] == p[2]));
+    }
 
     #[test]
     fn reshaping_to_a_smaller_size_and_back_keeps_the_buffer() {

@@ -236,6 +236,21 @@ impl Gate {
         misfit: 5.0,
     };
 
+    /// Lets everything pass, as for measuring what the other gates keep out.
+    pub const OPEN: Self = Self {
+        eye_distance: f32::NEG_INFINITY,
+        sharpness: f32::NEG_INFINITY,
+        darkest: f32::NEG_INFINITY,
+        brightest: f32::INFINITY,
+        contrast: f32::NEG_INFINITY,
+        clipped: f32::INFINITY,
+        side_light: f32::INFINITY,
+        yaw: f32::INFINITY,
+        pitch: f32::INFINITY,
+        roll: f32::INFINITY,
+        misfit: f32::INFINITY,
+    };
+
     /// The first flaw of what was measured; `None` when all is well. What is not a number is a flaw.
     #[must_use]
     pub fn flaw(&self, m: &Measures) -> Option<Flaw> {
