@@ -90,11 +90,8 @@ pub fn run(options: &FacesOptions, out: &mut dyn Write, notes: &mut dyn Write) -
         analyzer.set_gate(Gate::OPEN);
     }
     let pictures = pictures_of(&options.pictures)?;
-    let mut teller: Box<dyn Teller> = if options.csv {
-        Box::new(Table::new(out, options.templates)?)
-    } else {
-        Box::new(Sentences { out })
-    };
+    let mut teller: Box<dyn Teller> =
+        if options.csv { Box::new(Table::new(out, options.templates)?) } else { Box::new(Sentences { out }) };
     let (mut seen, mut with_face) = (0_u32, 0_u32);
     for path in &pictures {
         let mut picture = match read(path) {
@@ -114,7 +111,11 @@ pub fn run(options: &FacesOptions, out: &mut dyn Write, notes: &mut dyn Write) -
         teller.tell(path, &faces)?;
     }
     drop(teller);
-    writeln!(notes, "{seen} pictures, {with_face} with a face, {} not readable", pictures.len() as u32 - seen)?;
+    writeln!(
+        notes,
+        "{seen} pictures, {with_face} with a face, {} not readable",
+        pictures.len() as u32 - seen
+    )?;
     Ok(())
 }
 
@@ -200,10 +201,36 @@ struct Table<'a> {
 }
 
 const COLUMNS: [&str; 30] = [
-    "picture", "face", "left", "top", "right", "bottom", "left_eye_x", "left_eye_y", "right_eye_x",
-    "right_eye_y", "nose_x", "nose_y", "left_mouth_x", "left_mouth_y", "right_mouth_x", "right_mouth_y",
-    "score", "eye_distance", "sharpness", "brightness", "contrast", "clipped", "side_light", "yaw",
-    "pitch", "roll", "misfit", "flaw", "liveness_logit", "template",
+    "picture",
+    "face",
+    "left",
+    "top",
+    "right",
+    "bottom",
+    "left_eye_x",
+    "left_eye_y",
+    "right_eye_x",
+    "right_eye_y",
+    "nose_x",
+    "nose_y",
+    "left_mouth_x",
+    "left_mouth_y",
+    "right_mouth_x",
+    "right_mouth_y",
+    "score",
+    "eye_distance",
+    "sharpness",
+    "brightness",
+    "contrast",
+    "clipped",
+    "side_light",
+    "yaw",
+    "pitch",
+    "roll",
+    "misfit",
+    "flaw",
+    "liveness_logit",
+    "template",
 ];
 
 impl<'a> Table<'a> {
@@ -255,7 +282,14 @@ mod tests {
 
     fn options(pictures: &Path) -> FacesOptions {
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("model/release");
-        FacesOptions { models, pictures: vec![pictures.into()], csv: true, templates: false, grey: false, ungated: false }
+        FacesOptions {
+            models,
+            pictures: vec![pictures.into()],
+            csv: true,
+            templates: false,
+            grey: false,
+            ungated: false,
+        }
     }
 
     fn told(options: &FacesOptions) -> (String, String) {

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from . import release
+from ..detector import open_detector
+from . import measure, release
 from .train import Recipe, Training
 
 
@@ -29,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     release_.add_argument("--out", type=Path, required=True, help="such as release/")
     release_.add_argument("--version", type=int, required=True)
     release_.set_defaults(step=release_run)
+    measure_ = commands.add_parser("measure", help="measure a released detector against SCRFD on LFW's photographs")
+    measure_.add_argument("--packs", type=Path, required=True, help="folder of eval-lfw-photos, nofaces and lfw-pairs.txt")
+    measure_.add_argument("--models", type=Path, required=True, help="released networks")
+    measure_.add_argument("--scrfd", type=Path, required=True, help="an SCRFD file with landmarks (.onnx)")
+    measure_.add_argument("--out", type=Path, required=True, help="file for the figures (.json)")
+    measure_.set_defaults(step=measure_released)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -50,3 +57,11 @@ def release_run(arguments: argparse.Namespace) -> None:
     if training.run.step < recipe.steps:
         raise SystemExit(f"{arguments.run} is at step {training.run.step} of {recipe.steps}: let `detector train` end first")
     print(json.dumps(release.release(training, arguments.out, arguments.version), indent=1))
+
+
+def measure_released(arguments: argparse.Namespace) -> None:
+    """`detector measure`."""
+    figures = measure.measure(arguments.packs, arguments.models, open_detector(arguments.scrfd))
+    text = json.dumps(figures, indent=1) + "\n"
+    arguments.out.write_text(text)
+    print(text)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import people, scene
 from ..chain import Chain
 from ..drawing import Layers, Square
 from ..packs import read_pack
@@ -35,6 +36,8 @@ LEAST_FACE = 60.0
 SPECIES = ("screen", "screen", "screen", "print", "print", "mask")
 """Species of the attacks that are drawn, in turn: screens are the hardest."""
 
+MODEL_FACES = 1000
+"""Photographed faces that the model of synthetic people is made of."""
 PLAIN = 0.8
 """Share of the paper attacks on real people that have no holes for the eyes."""
 ATTACKED = 3
@@ -134,12 +137,45 @@ def redrawn_part(real: Part, seed: int) -> Part:
     return part
 
 
+def synthetic_part(packs: Path, seed: int, people_: int = 120, frames: int = 4) -> Part:
+    """Synthetic people before the simulated door, alive and as prints: what the bundled scene is made of, from other seeds."""
+    model = people.fit(people.aligned_faces(packs, MODEL_FACES))
+    rng, part = np.random.default_rng(seed), Part()
+    background = scene.doorway(rng)
+    for _ in range(people_):
+        person = scene.Person("somebody", model.sample(rng, 0.9), tuple(int(c) for c in rng.integers(50, 140, 3)))
+        sheet = scene.print_of(model, person, rng)
+        for _ in range(frames):
+            pose = scene.Pose(*rng.uniform([120, 85], [200, 115]), float(rng.uniform(20, 38)), float(rng.normal(0, 3)))
+            for living in (True, False):
+                canvas = background.copy()
+                if living:
+                    scene.draw_person(canvas, model, person, pose, rng)
+                else:
+                    scene.draw_print(canvas, sheet, pose)
+                picture = attacks.compressed(scene.finish(canvas, rng), scene.JPEG_QUALITY).astype(np.uint8)
+                part.add(
+                    Layers(picture).window(square_at(pose), STORED), living, "living" if living else "print", "", "synthetic"
+                )
+    return part
+
+
+def square_at(pose: scene.Pose) -> Square:
+    """The square around a synthetic face whose eyes are at `pose`: in the proportions of an aligned face."""
+    x, y, side = ALIGNED_BOX
+    scale = pose.eyes / float(ALIGNED_EYES[1, 0] - ALIGNED_EYES[0, 0])
+    off = (np.float32([x, y]) - ALIGNED_EYES.mean(0)) * scale
+    return Square(pose.x + float(off[0]), pose.y + float(off[1]), float(side) * scale * FACTOR * STORED / SIDE)
+
+
 def build(packs: Path, models: Path, folder: Path, most: int) -> None:
     """Draws all parts into `folder`; parts that are there are kept. `most`: faces taken from each pack."""
     if not (folder / "real.npz").exists():
         real = collected_part(packs, Chain(models))
         redrawn_part(real, seed_of("redrawn")).write(folder, "redrawn")
         real.write(folder, "real")
+    if not (folder / "synthetic.npz").exists():
+        synthetic_part(packs, seed_of("synthetic")).write(folder, "synthetic")
     sources: dict[str, Callable[[], Iterator[Face]]] = {"detect-photos": lambda: photographed(packs)}
     sources |= {name: partial(aligned, packs, name) for name in ALIGNED_PACKS}
     for name, faces in sources.items():

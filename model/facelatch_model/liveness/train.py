@@ -43,8 +43,9 @@ class Recipe:
     """Run whose weights this one begins with."""
     shares: dict[str, float] = field(
         default_factory=lambda: {
-            "drawn/living": 0.25, "webcam/living": 0.13, "nuaa/living": 0.12,
-            "drawn/attack": 0.22, "redrawn/attack": 0.10, "webcam/attack": 0.10, "nuaa/attack": 0.08,
+            "synthetic/living": 0.04, "synthetic/attack": 0.04,
+            "drawn/living": 0.21, "webcam/living": 0.13, "nuaa/living": 0.12,
+            "drawn/attack": 0.18, "redrawn/attack": 0.10, "webcam/attack": 0.10, "nuaa/attack": 0.08,
         }
     )  # fmt: skip
     """Share of each pool in a batch; half of a batch is alive."""
@@ -99,8 +100,8 @@ class Library:
 
 def pool_of(part: str, subject: str) -> str:
     """Where a picture comes from."""
-    if part == "redrawn":
-        return "redrawn"
+    if part in ("redrawn", "synthetic"):
+        return part
     if not subject:
         return "drawn"
     return "nuaa" if subject.startswith("nuaa") else "webcam"
