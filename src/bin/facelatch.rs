@@ -7,7 +7,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use facelatch::host::{bench, faces, models};
+use facelatch::board::BOARD;
+use facelatch::firmware::start::open_gallery;
+use facelatch::host::{bench, calibrate, cluster, cohort, eval, faces, models};
 
 const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/model/release");
 const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/boards/sim/scene.mjpeg");
@@ -49,6 +51,14 @@ enum Command {
         #[arg(long)]
         grey: bool,
     },
+    /// Tells how well the device tells people apart, on pictures of yours.
+    Eval(eval::EvalOptions),
+    /// Groups faces without names by whose they are.
+    Cluster(cluster::ClusterOptions),
+    /// Tells how safe a lock is with the people enrolled on it, and finds its threshold.
+    Calibrate(calibrate::CalibrateOptions),
+    /// Draws templates that belong to nobody, which calibrate tries a lock with.
+    Cohort(cohort::CohortOptions),
     /// Measures every stage on this machine.
     Bench {
         /// Folder of the models.
@@ -81,6 +91,14 @@ fn run(command: Command) -> Result<()> {
             let options = faces::FacesOptions { models, pictures, csv, templates, grey, ungated };
             faces::run(&options, out, &mut io::stderr().lock())?;
         }
+        Command::Eval(options) => eval::run(&options, out)?,
+        Command::Cluster(options) => cluster::run(&options, out)?,
+        Command::Calibrate(options) => {
+            let lock =
+                options.lock()?.map(|(state, flash)| open_gallery(&BOARD, state, &flash)).transpose()?;
+            calibrate::run(&options, lock, out)?;
+        }
+        Command::Cohort(options) => cohort::run(&options, out)?,
         Command::Bench { models, film, runs } => {
             let here = std::env::current_exe()?;
             let programs = vec![here.with_file_name("facelatchd"), here];

@@ -10,9 +10,9 @@ use super::judge::{Judge, Liveness};
 use super::storage::{DeviceFlash, layout_of, open_flash};
 use crate::board::Board;
 use crate::board::schema::{Active, Lock, Wiring};
-use crate::face::models::{DistanceFar, EmbedderManifest, ModelError, ModelFolder};
+use crate::face::models::{ModelError, ModelFolder};
 use crate::flash::{BoardFlashError, DeviceKey, KeyError, LayoutError, Map, MapError, Partition};
-use crate::gallery::{CropStore, FarTable, FarTableError, Gallery, GalleryError, MatchPolicy, Rate};
+use crate::gallery::{Calibrated, CropStore, FarTable, FarTableError, Gallery, GalleryError, MatchPolicy};
 
 /// Why the device cannot begin.
 #[derive(Debug, Error)]
@@ -73,7 +73,7 @@ pub struct Parts {
     /// The rules by which people are recognised.
     pub judge: Judge,
     /// Who is enrolled.
-    pub gallery: Gallery<Partition<DeviceFlash>>,
+    pub gallery: DeviceGallery,
     /// What distances mean.
     pub far: FarTable,
 }
@@ -85,31 +85,35 @@ pub struct Parts {
 pub fn start(board: &Board, places: &Places, flash: &Path, liveness: Liveness) -> Result<Parts, StartError> {
     let (analyzer, manifest) = ModelFolder::read(&places.models)?.files().compile()?;
     log::info!("embedder {} from {}", manifest.embedding_id, places.models.display());
-    let far = far_table(&manifest)?;
+    let far = FarTable::of(&manifest)?;
     let wanted = board.recognition.false_accept_rate;
     let threshold = far.threshold(wanted).ok_or(StartError::Promise { wanted })?;
-    let policy = MatchPolicy { threshold: threshold as f32, margin: board.recognition.margin as f32 };
     std::fs::create_dir_all(&places.state)
         .map_err(|source| StartError::Folder { path: places.state.clone(), source })?;
-    let parts = layout_of(board).divide(open_flash(board, flash)?)?;
-    let key = DeviceKey::load_or_create(&places.state.join("device.key"))?;
-    let map = Map::new(parts.gallery.clone(), 0..parts.gallery.size())?;
-    let crops = CropStore::new(parts.crops.clone());
-    let mut gallery = Gallery::load(map, crops, key, board.enrolment.people as usize)?;
+    let mut gallery = open_gallery(board, &places.state, flash)?;
     if !board.enrolment.keep_crops {
         gallery.forget_crops()?;
     }
+    let threshold = Calibrated::threshold_in(gallery.map(), manifest.embedding_id, threshold as f32)?;
+    log::info!("threshold {threshold}");
+    let policy = MatchPolicy { threshold, margin: board.recognition.margin as f32 };
     log::info!("{} people enrolled, {} records do not open", gallery.people().len(), gallery.damaged().len());
     Ok(Parts { eyes: Eyes::new(analyzer), judge: Judge::new(policy, liveness), gallery, far })
 }
 
-fn far_table(manifest: &EmbedderManifest) -> Result<FarTable, FarTableError> {
-    let rate = |row: &DistanceFar| Rate {
-        distance: f64::from(row.distance),
-        far: row.far,
-        far_upper_95: row.far_upper_95,
-    };
-    FarTable::new(manifest.distance_far.iter().map(rate).collect())
+/// The gallery of a device.
+pub type DeviceGallery = Gallery<Partition<DeviceFlash>>;
+
+/// Reads who is enrolled from a flash, with the key in the folder `state`.
+///
+/// # Errors
+/// When flash or key cannot be read; what is there is left as it is.
+pub fn open_gallery(board: &Board, state: &Path, flash: &Path) -> Result<DeviceGallery, StartError> {
+    let parts = layout_of(board).divide(open_flash(board, flash)?)?;
+    let key = DeviceKey::load_or_create(&state.join("device.key"))?;
+    let map = Map::new(parts.gallery.clone(), 0..parts.gallery.size())?;
+    let crops = CropStore::new(parts.crops.clone());
+    Ok(Gallery::load(map, crops, key, board.enrolment.people as usize)?)
 }
 
 /// Whether a high level of the strike's line opens: current opens a fail-secure lock and locks a fail-safe one.

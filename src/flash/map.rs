@@ -35,6 +35,8 @@ pub enum Namespace {
     Staged = 4,
     /// Pictures of people; they lie beside the map, this is what their seal is bound to.
     Crops = 5,
+    /// The threshold of a calibration.
+    Threshold = 6,
 }
 
 impl Namespace {

@@ -1,5 +1,6 @@
 //! What a distance means: the false accept rate measured on a named test, with its bound.
 
+use crate::face::models::EmbedderManifest;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -53,6 +54,19 @@ impl FarTable {
             Some(pair) => Err(FarTableError::Order { distance: pair[1].distance }),
             None => Ok(Self(rates)),
         }
+    }
+
+    /// The table of an embedder.
+    ///
+    /// # Errors
+    /// As [`FarTable::new`].
+    pub fn of(embedder: &EmbedderManifest) -> Result<Self, FarTableError> {
+        let rate = |row: &crate::face::models::DistanceFar| Rate {
+            distance: f64::from(row.distance),
+            far: row.far,
+            far_upper_95: row.far_upper_95,
+        };
+        Self::new(embedder.distance_far.iter().map(rate).collect())
     }
 
     /// The upper bound of the false accept rate at `distance`: that of the next row, 1 beyond the last.

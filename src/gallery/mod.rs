@@ -2,12 +2,19 @@
 //!
 //! Templates live in memory; each person is one sealed record in flash. Knows no camera and no door.
 
+pub mod calibrated;
+#[cfg(feature = "cli")]
+pub mod cluster;
 pub mod crops;
 pub mod far;
 pub mod matching;
 pub mod people;
 pub mod person;
+pub mod recognise;
+#[cfg(test)]
+pub(crate) mod towards;
 
+pub use calibrated::Calibrated;
 pub use crops::{Crop, CropStore};
 pub use far::{FarTable, FarTableError, Rate};
 pub use matching::{Match, MatchPolicy};

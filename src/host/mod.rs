@@ -1,5 +1,15 @@
-//! The owner's tool: one file for each subcommand.
+//! The owner's tool: one file or folder for each subcommand, and what they share.
 
 pub mod bench;
+pub mod calibrate;
+pub mod cluster;
+pub mod cohort;
+pub mod collection;
+pub mod contact_sheet;
+pub mod eval;
 pub mod faces;
+pub mod looked;
 pub mod models;
+pub mod progress;
+pub mod reader;
+pub mod statistics;

@@ -1,0 +1,98 @@
+//! The owner's tools on small folders of synthetic people, and on input that is wrong.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Copies the synthetic crops into a folder with a subfolder for each person: two of them are people, each with the same
+/// crop thrice at different brightness.
+fn people(folder: &Path) {
+    for (person, crop) in [("anna", "crop-0.png"), ("ben", "crop-1.png"), ("cara", "crop-2.png")] {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/face").join(crop);
+        let picture = image::open(&source).expect("a synthetic crop").to_rgb8();
+        fs::create_dir_all(folder.join(person)).expect("a folder for the person");
+        for (number, gain) in [(1, 1.0_f32), (2, 0.9), (3, 0.8)] {
+            let mut darker = picture.clone();
+            darker.pixels_mut().for_each(|p| p.0 = p.0.map(|v| (f32::from(v) * gain) as u8));
+            darker.save(folder.join(person).join(format!("{person}_{number:04}.png"))).expect("saved");
+        }
+    }
+}
+
+fn facelatch(folder: &Path, arguments: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_facelatch");
+    Command::new(program).args(arguments).current_dir(folder).output().expect("the program starts")
+}
+
+fn said(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+fn with_people() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let pictures = folder.path().join("people");
+    people(&pictures);
+    (folder, pictures)
+}
+
+#[test]
+fn an_evaluation_is_told_and_leaves_a_page_that_needs_no_other_file() {
+    let (folder, _) = with_people();
+    let pairs = "2 1\nanna 1 2\nanna 1 ben 1\ncara 1 3\ncara 2 ben 3\n";
+    fs::write(folder.path().join("pairs.txt"), pairs).expect("written");
+    let arguments = ["eval", "people", "--pairs", "pairs.txt", "--aligned", "--page", "page.html", "--json"];
+    let output = facelatch(folder.path(), &arguments);
+    let (out, err) = said(&output);
+    assert!(output.status.success(), "{err}");
+    let result: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(result["pairs"]["same"], 2);
+    assert_eq!(result["pictures"]["usable"], 9);
+    assert_eq!(result["all"]["different"], 27);
+    let page = fs::read_to_string(folder.path().join("page.html")).expect("the page is there");
+    assert!(page.contains("<svg") && page.contains("data:image/jpeg;base64,"));
+    assert!(
+        !page.contains("http://")
+            || page.matches("http://").count() == page.matches("http://www.w3.org").count()
+    );
+}
+
+#[test]
+fn people_are_found_without_their_names() {
+    let (folder, _) = with_people();
+    let output = facelatch(
+        folder.path(),
+        &["cluster", "people", "--aligned", "--labelled", "--json", "--people", "3"],
+    );
+    let (out, err) = said(&output);
+    assert!(output.status.success(), "{err}");
+    let result: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(result["agreement"]["f"], 1.0, "{out}");
+    assert!(folder.path().join("target/facelatch/clusters/cluster-003.png").is_file());
+}
+
+#[test]
+fn wrong_input_is_told_with_a_next_step() {
+    let (folder, pictures) = with_people();
+    fs::create_dir(folder.path().join("empty")).expect("made");
+    fs::create_dir(folder.path().join("broken")).expect("made");
+    fs::write(folder.path().join("broken/anna_0001.png"), b"no picture").expect("written");
+    fs::write(folder.path().join("bad.txt"), "anna one two\n").expect("written");
+    fs::write(folder.path().join("absent.txt"), "anna 1 7\nanna 1 ben 1\n").expect("written");
+    fs::copy(pictures.join("anna/anna_0001.png"), folder.path().join("anna.png")).expect("copied");
+    for (arguments, expected) in [
+        (&["eval", "nowhere"][..], "check the path"),
+        (&["eval", "empty"], "put each person's pictures"),
+        (&["cluster", "broken"], "broken/anna_0001.png"),
+        (&["eval", "people", "--aligned", "--pairs", "bad.txt"], "line 1: expected NAME NUMBER NUMBER"),
+        (&["eval", "people", "--aligned", "--pairs", "absent.txt"], "--allow-missing"),
+        (&["eval", "people", "--aligned", "--models", "empty"], "detector.toml"),
+        (&["cluster", "people", "--aligned", "--people", "99"], "9 faces cannot be 99 people"),
+    ] {
+        let output = facelatch(folder.path(), arguments);
+        let (out, err) = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {out}{err}");
+        assert!(err.contains(expected), "{arguments:?}: {err}");
+        assert_eq!(err.lines().count(), 1, "{arguments:?}: {err}");
+    }
+}
