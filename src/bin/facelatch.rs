@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use facelatch::board::BOARD;
 use facelatch::firmware::start::open_gallery;
-use facelatch::host::{bench, calibrate, cluster, cohort, eval, faces, models};
+use facelatch::host::output::Form;
+use facelatch::host::{bench, calibrate, cluster, cohort, eval, faces, info, keygen, models, pack};
 
 const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/model/release");
 const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/boards/sim/scene.mjpeg");
@@ -71,6 +72,89 @@ enum Command {
         #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         runs: u32,
     },
+    /// Makes the owner's key pair, with which packages and commands are signed.
+    Keygen {
+        #[command(flatten)]
+        owner: Owner,
+    },
+    /// Checks three networks as the device does and packs them, signed, for `facelatch flash`.
+    Pack(Pack),
+    /// Shows what a package is and who signed it.
+    Info {
+        /// The package (.flm).
+        file: PathBuf,
+        #[command(flatten)]
+        owner: Owner,
+        #[command(flatten)]
+        form: Json,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Owner {
+    /// File of the owner's key; default: facelatch/owner.key in the folder of settings.
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+}
+
+impl Owner {
+    fn path(&self) -> PathBuf {
+        self.key.clone().unwrap_or_else(keygen::default_path)
+    }
+}
+
+#[derive(Debug, Args)]
+struct Json {
+    /// Tell the result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Pack {
+    /// Version of the package: a lock takes none below the highest that it ever confirmed.
+    #[arg(long = "version", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    number: u32,
+    /// The package to write.
+    #[arg(short, long, value_name = "FILE", default_value = "models.flm")]
+    out: PathBuf,
+    /// Folder of the models.
+    #[arg(long, value_name = "FOLDER", default_value = MODELS)]
+    models: PathBuf,
+    /// A detector of your own (.onnx); its contract stands beside it as .toml.
+    #[arg(long, value_name = "FILE")]
+    detector: Option<PathBuf>,
+    /// A liveness network of your own (.onnx); its contract stands beside it as .toml.
+    #[arg(long, value_name = "FILE")]
+    liveness: Option<PathBuf>,
+    /// An embedder of your own (.onnx); its contract stands beside it as .toml.
+    #[arg(long, value_name = "FILE")]
+    embedder: Option<PathBuf>,
+    /// Only for this board, by its file's name; may be given several times. Default: for all.
+    #[arg(long = "board", value_name = "NAME")]
+    boards: Vec<String>,
+    /// A line for people, shown by `facelatch info`.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    note: String,
+    #[command(flatten)]
+    owner: Owner,
+    #[command(flatten)]
+    form: Json,
+}
+
+impl Pack {
+    fn run(self, out: &mut dyn io::Write) -> Result<()> {
+        let key = keygen::read(&self.owner.path())?;
+        let options = pack::PackOptions {
+            models: self.models,
+            instead: [self.detector, self.liveness, self.embedder],
+            version: self.number,
+            boards: self.boards,
+            note: self.note,
+            out: self.out,
+        };
+        Ok(pack::run(&options, &key, Form::of(self.form.json), out)?)
+    }
 }
 
 fn main() -> ExitCode {
@@ -103,6 +187,12 @@ fn run(command: Command) -> Result<()> {
             let here = std::env::current_exe()?;
             let programs = vec![here.with_file_name("facelatchd"), here];
             bench::run(&bench::BenchOptions { models, film, runs: runs as usize, programs }, out)?;
+        }
+        Command::Keygen { owner } => keygen::run(&owner.path(), out)?,
+        Command::Pack(pack) => pack.run(out)?,
+        Command::Info { file, owner, form } => {
+            let key = keygen::read(&owner.path()).ok().map(|key| key.public());
+            info::run(&file, key, Form::of(form.json), out)?;
         }
     }
     Ok(())

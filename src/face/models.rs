@@ -117,6 +117,16 @@ pub struct ModelFile<'a> {
     pub onnx: &'a [u8],
 }
 
+impl ModelFile<'_> {
+    /// Height, width and channels of the input as the manifest has them. `model` names it in errors.
+    ///
+    /// # Errors
+    /// When the manifest does not say.
+    pub fn input(&self, model: &'static str) -> Result<[usize; 3], ModelError> {
+        Ok(parse::<Common>(model, self)?.input)
+    }
+}
+
 /// The three models that the room needs.
 #[derive(Debug, Clone, Copy)]
 pub struct ModelFiles<'a> {
@@ -204,12 +214,22 @@ impl ModelFolder {
     /// # Errors
     /// When one is missing, unreadable or too large; the error names it.
     pub fn read(folder: &Path) -> Result<Self, ModelError> {
-        let part = |name: &str| -> Result<(String, Vec<u8>), ModelError> {
-            let path = folder.join(name).with_extension("toml");
-            let manifest = String::from_utf8_lossy(&read_limited(&path, MAX_MANIFEST_BYTES)?).into_owned();
-            Ok((manifest, read_limited(&folder.join(name).with_extension("onnx"), MAX_MODEL_BYTES)?))
+        Self::read_each(["detector", "liveness", "embedder"].map(|name| folder.join(name)))
+    }
+
+    /// Reads detector, liveness network and embedder from files that stand anywhere: each path with the
+    /// extension `.onnx` and, beside it, with `.toml`.
+    ///
+    /// # Errors
+    /// As [`ModelFolder::read`].
+    pub fn read_each(paths: [PathBuf; 3]) -> Result<Self, ModelError> {
+        let part = |path: &Path| -> Result<(String, Vec<u8>), ModelError> {
+            let manifest = read_limited(&path.with_extension("toml"), MAX_MANIFEST_BYTES)?;
+            let manifest = String::from_utf8_lossy(&manifest).into_owned();
+            Ok((manifest, read_limited(&path.with_extension("onnx"), MAX_MODEL_BYTES)?))
         };
-        Ok(Self { parts: [part("detector")?, part("liveness")?, part("embedder")?] })
+        let [detector, liveness, embedder] = &paths;
+        Ok(Self { parts: [part(detector)?, part(liveness)?, part(embedder)?] })
     }
 
     /// The files, to compile or to pack.

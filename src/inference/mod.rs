@@ -37,6 +37,8 @@ pub use network::{LayerTime, LoadOptions, MAX_THREADS, Network, Output};
 pub use onnx::MAX_MODEL_BYTES;
 pub use plan::MAX_ARENA_BYTES;
 
+pub use crate::kernels::isa::Isa;
+
 /// Names of the kernels that this CPU can run, the one that is taken last.
 #[must_use]
 pub fn kernels() -> Vec<&'static str> {
