@@ -1,0 +1,201 @@
+//! Uploads over lines that lose, flip, repeat, delay and cut, and what they take on good ones.
+
+use std::time::Duration;
+
+use facelatch::update::client::{Client, ClientError, PATIENCE};
+use facelatch::update::upload::Uploaded;
+use sha2::{Digest, Sha256};
+
+use crate::line::{Dice, Faults, Line};
+use crate::lock::MemoryLock;
+use crate::{Notes, key, package, upload};
+
+/// The faults of a seed: each kind is there or not, from rare to unbearable.
+fn faults_of(seed: u64) -> Faults {
+    let mut dice = Dice::new(seed);
+    let mut chance =
+        |most: u64| if dice.below(2) == 0 { 0 } else { dice.below(dice.clone().below(most) + 1) };
+    Faults {
+        lose: chance(300_000) as u32,
+        flip: chance(600) as u32,
+        repeat: chance(300_000) as u32,
+        late: Duration::from_millis(chance(400)),
+        tear: chance(100_000) as u32,
+        outage_in: chance(2_000),
+        restart_in: if chance(3) == 0 { 0 } else { 50 + chance(2_000) },
+        console: chance(300_000) as u32,
+        pulled_at: (chance(8) == 1).then(|| Duration::from_millis(chance(40_000))),
+        best_baud: (chance(4) == 1).then_some(460_800),
+    }
+}
+
+fn run(seed: u64) -> (Result<Uploaded, ClientError>, MemoryLock, Vec<u8>, Duration) {
+    let key = key();
+    let mut lock = MemoryLock::new(Some(key.public()));
+    lock.unit = if seed.is_multiple_of(4) { 64 << 10 } else { 4096 };
+    let bytes = package(20_000 + Dice::new(seed).below(80_000) as usize, seed);
+    let mut line = Line::new(seed, faults_of(seed), 115_200, &mut lock);
+    let result = Client::connect(&mut line, 115_200, PATIENCE)
+        .and_then(|mut client| upload(&bytes, &key).run(&mut client, &mut Notes::default()));
+    let took = line.now;
+    (result, lock, bytes, took)
+}
+
+/// How many seeds to run: `FACELATCH_LINE_SEEDS`, a number or a range such as `17..18`.
+fn seeds() -> std::ops::Range<u64> {
+    let text = std::env::var("FACELATCH_LINE_SEEDS").unwrap_or_else(|_| "200".to_owned());
+    match text.split_once("..") {
+        Some((from, to)) => from.parse().unwrap()..to.parse().unwrap(),
+        None => 0..text.parse().unwrap(),
+    }
+}
+
+#[test]
+fn every_seed_of_line_faults_ends_with_the_old_or_the_new_package_and_says_which() {
+    let (mut complete, mut stopped, mut longest) = (0, 0, Duration::ZERO);
+    for seed in seeds() {
+        let (result, lock, bytes, took) = run(seed);
+        let new: [u8; 32] = Sha256::digest(&bytes).into();
+        assert!(lock.active == [0; 32] || lock.active == new, "seed {seed}: wrong bytes are active");
+        match result {
+            Ok(_) => {
+                assert_eq!(lock.active, new, "seed {seed}: complete, but not active");
+                complete += 1;
+            }
+            Err(error) => {
+                assert!(!error.to_string().contains("HANGS"), "seed {seed} hangs");
+                assert!(
+                    matches!(
+                        error,
+                        ClientError::Silent { .. }
+                            | ClientError::Noisy { .. }
+                            | ClientError::Stuck { .. }
+                            | ClientError::Lock(_)
+                    ),
+                    "seed {seed}: {error}"
+                );
+                stopped += 1;
+            }
+        }
+        longest = longest.max(took);
+    }
+    println!(
+        "{complete} complete, {stopped} stopped with an error; the longest took {} s of line time",
+        longest.as_secs()
+    );
+    assert!(complete > stopped, "{complete} complete, {stopped} stopped");
+}
+
+/// Share of the line's rate that a transfer of 1.3 MB reaches, and segments sent again.
+fn share_of_rate(faults: Faults, baud: u32) -> (f64, u64) {
+    let key = key();
+    let mut lock = MemoryLock::new(Some(key.public()));
+    let bytes = package(1_300_000, 1);
+    let mut line = Line::new(7, faults, baud, &mut lock);
+    let mut client = Client::connect(&mut line, baud, PATIENCE).expect("connects");
+    let mut first_and_last = (Duration::ZERO, Duration::ZERO);
+    let mut notes = Notes::default();
+    let uploaded = upload(&bytes, &key).run(&mut client, &mut notes).expect("uploads");
+    drop(client);
+    first_and_last.1 = line.now;
+    let Uploaded::Confirmed { repeated } = uploaded else { panic!("{uploaded:?}") };
+    // Checking takes 2 s and the start after it 1.5 s; with greeting, asking and polling all that is not transfer
+    // is counted against the transfer here.
+    let took = (first_and_last.1 - first_and_last.0 - Duration::from_millis(3_500)).as_secs_f64();
+    (bytes.len() as f64 * 10.0 / f64::from(baud) / took, repeated)
+}
+
+#[test]
+fn a_clean_line_is_used_to_nine_tenths_and_a_lossy_one_to_most_of_that() {
+    let (clean, repeated) = share_of_rate(Faults::default(), 921_600);
+    let (lossy, again) = share_of_rate(Faults { lose: 10_000, ..Faults::default() }, 921_600);
+    println!(
+        "share of 921,600 baud: clean {:.1} %, 1 % of frames lost {:.1} %, {again} segments sent again",
+        100.0 * clean,
+        100.0 * lossy
+    );
+    assert!(clean >= 0.9, "{clean}");
+    assert_eq!(repeated, 0);
+    assert!(lossy >= 0.8, "{lossy}");
+}
+
+#[test]
+fn a_rate_that_the_line_cannot_carry_is_given_up() {
+    let key = key();
+    let mut lock = MemoryLock::new(Some(key.public()));
+    let bytes = package(100_000, 3);
+    let faults = Faults { best_baud: Some(230_400), ..Faults::default() };
+    let mut line = Line::new(1, faults, 115_200, &mut lock);
+    let mut client = Client::connect(&mut line, 115_200, PATIENCE).expect("connects");
+    upload(&bytes, &key).run(&mut client, &mut Notes::default()).expect("uploads");
+    assert_eq!(client.baud(), 115_200, "the lock was started anew at its first rate");
+}
+
+#[test]
+fn a_transfer_that_was_cut_goes_on_where_it_was() {
+    let key = key();
+    let mut lock = MemoryLock::new(Some(key.public()));
+    let bytes = package(200_000, 4);
+    let faults = Faults { pulled_at: Some(Duration::from_secs(15)), ..Faults::default() };
+    let mut line = Line::new(1, Faults { best_baud: Some(115_200), ..faults }, 115_200, &mut lock);
+    let error = Client::connect(&mut line, 115_200, PATIENCE)
+        .and_then(|mut client| upload(&bytes, &key).run(&mut client, &mut Notes::default()))
+        .expect_err("the cable was pulled");
+    assert!(matches!(error, ClientError::Silent { .. }), "{error}");
+    let stored = lock.stored;
+    assert!(stored > 2, "{stored}");
+    let mut line = Line::new(2, Faults::default(), 115_200, &mut lock);
+    let mut client = Client::connect(&mut line, 115_200, PATIENCE).expect("connects");
+    upload(&bytes, &key).run(&mut client, &mut Notes::default()).expect("uploads");
+    drop(client);
+    assert_eq!(lock.stored as usize, bytes.len().div_ceil(4096), "no block was stored twice");
+}
+
+#[test]
+fn a_flash_of_large_blocks_is_filled_as_well() {
+    let key = key();
+    let mut lock = MemoryLock::new(Some(key.public()));
+    lock.unit = 128 << 10;
+    let bytes = package(300_000, 8);
+    let mut line = Line::new(1, Faults { lose: 20_000, ..Faults::default() }, 921_600, &mut lock);
+    let mut client = Client::connect(&mut line, 921_600, PATIENCE).expect("connects");
+    upload(&bytes, &key).run(&mut client, &mut Notes::default()).expect("uploads");
+    drop(client);
+    assert_eq!(lock.slot, bytes);
+}
+
+#[test]
+fn a_package_that_is_active_is_not_sent_again() {
+    let key = key();
+    let mut lock = MemoryLock::new(Some(key.public()));
+    let bytes = package(50_000, 5);
+    lock.active = Sha256::digest(&bytes).into();
+    let mut line = Line::new(1, Faults::default(), 115_200, &mut lock);
+    let mut client = Client::connect(&mut line, 115_200, PATIENCE).expect("connects");
+    assert_eq!(upload(&bytes, &key).run(&mut client, &mut Notes::default()), Ok(Uploaded::Already));
+    assert_eq!(lock.stored, 0);
+}
+
+#[test]
+fn whoever_would_have_to_enrol_again_is_asked_about_before_anything_is_sent() {
+    let key = key();
+    let mut lock = MemoryLock::new(Some(key.public()));
+    lock.enrol_again = 3;
+    let bytes = package(50_000, 6);
+    let mut line = Line::new(1, Faults::default(), 115_200, &mut lock);
+    let mut client = Client::connect(&mut line, 115_200, PATIENCE).expect("connects");
+    let mut notes = Notes { says_no: true, ..Notes::default() };
+    let result = upload(&bytes, &key).run(&mut client, &mut notes);
+    assert_eq!((result, notes.asked), (Err(ClientError::Cancelled), Some(3)));
+    assert_eq!(lock.stored, 0);
+}
+
+#[test]
+fn nothing_at_the_other_end_is_an_error_within_its_patience() {
+    let mut lock = MemoryLock::new(None);
+    let faults = Faults { pulled_at: Some(Duration::ZERO), ..Faults::default() };
+    let mut line = Line::new(1, faults, 115_200, &mut lock);
+    let error = Client::connect(&mut line, 115_200, Duration::from_secs(5)).err().expect("nobody there");
+    assert!(matches!(error, ClientError::Silent { .. }), "{error}");
+    assert!(line.now < Duration::from_secs(9));
+}

@@ -1,0 +1,221 @@
+//! A lock that stores what it is sent in memory: what the line serves in tests of the line.
+
+use std::time::Duration;
+
+use facelatch::update::link::{Announced, Begin, Lock};
+use facelatch::update::message::{
+    About, Answer, Command, NONCE_BYTES, PersonEntry, Stage, Status, WireError, capability,
+};
+use facelatch::update::owner::OwnerId;
+use facelatch::update::transfer::WINDOW_BYTES;
+use sha2::{Digest, Sha256};
+
+use crate::line::TestLock;
+
+pub const BLOCK: usize = 4096;
+
+/// Its flash outlives restarts; the rest does not.
+pub struct MemoryLock {
+    pub owner: Option<OwnerId>,
+    pub button: bool,
+    /// SHA-256 of the package in use.
+    pub active: [u8; 32],
+    pub slot: Vec<u8>,
+    pub durable: u32,
+    pub announced: Option<Announced>,
+    pub stage: Stage,
+    pub store_time: Duration,
+    pub enrol_again: u32,
+    /// Names, by number from 1.
+    pub people: Vec<String>,
+    pub unix_ms: u64,
+    /// Blocks stored so far.
+    pub stored: u64,
+    /// Bytes that become durable together.
+    pub unit: usize,
+    pending: Vec<u8>,
+    on_trial: Option<[u8; 32]>,
+    checking_until: Option<Duration>,
+    nonces: u64,
+}
+
+impl MemoryLock {
+    pub fn new(owner: Option<OwnerId>) -> Self {
+        Self {
+            owner,
+            button: false,
+            active: [0; 32],
+            slot: Vec::new(),
+            durable: 0,
+            announced: None,
+            stage: Stage::None,
+            store_time: Duration::from_millis(20),
+            enrol_again: 0,
+            people: vec!["Anna".to_owned(), "Ben".to_owned()],
+            unix_ms: 0,
+            stored: 0,
+            unit: BLOCK,
+            pending: Vec::new(),
+            on_trial: None,
+            checking_until: None,
+            nonces: 0,
+        }
+    }
+}
+
+impl Lock for MemoryLock {
+    fn about(&self) -> About {
+        About {
+            board: "sim".to_owned(),
+            firmware: [0, 1, 0],
+            capabilities: capability::FLASH | capability::GALLERY | capability::RATE,
+            device: *b"a device",
+            owner: self.owner,
+            slot_bytes: 0x28_0000,
+            window_bytes: WINDOW_BYTES as u32,
+            fastest_baud: 921_600,
+        }
+    }
+
+    fn status(&mut self, now: Duration) -> Status {
+        Status {
+            version: 1,
+            embedding_id: 2,
+            floor: 1,
+            on_trial: self.on_trial.is_some(),
+            people: self.people.len() as u32,
+            enrol_again: 0,
+            up_seconds: now.as_secs() as u32,
+            update: self.stage.clone(),
+        }
+    }
+
+    fn nonce(&mut self) -> Result<[u8; NONCE_BYTES], WireError> {
+        self.nonces += 1;
+        let digest = Sha256::digest(self.nonces.to_le_bytes());
+        Ok(std::array::from_fn(|i| digest[i]))
+    }
+
+    fn button_is_held(&self) -> bool {
+        self.button
+    }
+
+    fn own(&mut self, owner: OwnerId) -> Result<(), WireError> {
+        self.owner = Some(owner);
+        Ok(())
+    }
+
+    fn reset(&mut self) -> Result<(), WireError> {
+        self.owner = None;
+        self.people.clear();
+        Ok(())
+    }
+
+    fn begin(&mut self, package: &Announced) -> Result<Begin, WireError> {
+        let most = self.about().slot_bytes;
+        if package.bytes > most {
+            return Err(WireError::TooLarge { bytes: package.bytes, most });
+        }
+        if self.on_trial.is_some() || self.checking_until.is_some() {
+            return Err(WireError::Busy { reason: "a package is on trial".to_owned() });
+        }
+        if self.active == package.sha256 {
+            return Ok(Begin::Active);
+        }
+        if self.announced.map(|known| known.sha256) != Some(package.sha256) {
+            (self.announced, self.durable) = (Some(*package), 0);
+            self.slot = vec![0xFF; package.bytes as usize];
+        }
+        self.pending.clear();
+        self.stage = Stage::Receiving { durable: self.durable, bytes: package.bytes };
+        Ok(Begin::From { durable: self.durable, enrol_again: self.enrol_again })
+    }
+
+    fn block_bytes(&self) -> usize {
+        BLOCK
+    }
+
+    fn store(&mut self, offset: u32, bytes: &[u8]) -> Result<u32, WireError> {
+        assert_eq!(offset as usize, self.durable as usize + self.pending.len(), "blocks come in order");
+        self.pending.extend_from_slice(bytes);
+        self.stored += 1;
+        let end = self.durable as usize + self.pending.len();
+        if self.pending.len() >= self.unit || end == self.slot.len() {
+            self.slot[self.durable as usize..end].copy_from_slice(&self.pending);
+            (self.durable, self.pending) = (end as u32, Vec::new());
+        }
+        Ok(self.durable)
+    }
+
+    fn finish(&mut self) -> Result<(), WireError> {
+        self.stage = Stage::Checking;
+        self.checking_until = Some(Duration::ZERO);
+        Ok(())
+    }
+
+    fn obey(&mut self, command: &Command, _: Duration) -> Result<Answer, WireError> {
+        let nobody = |person: &u32| WireError::Nobody { person: *person };
+        match command {
+            Command::People { from } => {
+                let entry = |(place, name): (usize, &String)| PersonEntry {
+                    person: place as u32 + 1,
+                    name: name.clone(),
+                    administrator: place == 0,
+                    templates: 4,
+                    pictures: true,
+                };
+                let from = from.saturating_sub(1) as usize;
+                Ok(Answer::People(self.people.iter().enumerate().skip(from).take(10).map(entry).collect()))
+            }
+            Command::Rename { person, name } => {
+                let place = (*person as usize).checked_sub(1).ok_or_else(|| nobody(person))?;
+                *self.people.get_mut(place).ok_or_else(|| nobody(person))? = name.clone();
+                Ok(Answer::Done)
+            }
+            Command::SetTime { unix_ms } => {
+                self.unix_ms = *unix_ms;
+                Ok(Answer::Done)
+            }
+            _ => Err(WireError::Unknown),
+        }
+    }
+}
+
+impl TestLock for MemoryLock {
+    fn tick(&mut self, now: Duration) {
+        let Some(until) = self.checking_until else { return };
+        if until == Duration::ZERO {
+            self.checking_until = Some(now + Duration::from_secs(2));
+            return;
+        }
+        if now < until {
+            return;
+        }
+        self.checking_until = None;
+        let found: [u8; 32] = Sha256::digest(&self.slot).into();
+        let announced = self.announced.expect("a transfer was announced").sha256;
+        if found == announced {
+            (self.on_trial, self.stage) = (Some(found), Stage::Trial);
+        } else {
+            self.stage = Stage::Refused { reason: "damaged".to_owned() };
+        }
+    }
+
+    fn wants_restart(&self) -> bool {
+        self.on_trial.is_some()
+    }
+
+    fn restart(&mut self, _: Duration) {
+        self.checking_until = None;
+        self.pending.clear();
+        match self.on_trial.take() {
+            Some(package) => (self.active, self.stage) = (package, Stage::Confirmed),
+            None if self.stage != Stage::Confirmed => self.stage = Stage::None,
+            None => {}
+        }
+    }
+
+    fn store_time(&self) -> Duration {
+        self.store_time
+    }
+}

@@ -1,0 +1,59 @@
+//! New models over a serial line that does its worst.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod faults;
+mod hostile;
+mod line;
+mod lock;
+mod numbers;
+mod orders;
+mod packages;
+
+use facelatch::update::message::Stage;
+use facelatch::update::owner::OwnerKey;
+use facelatch::update::upload::{Upload, Watch};
+use line::Dice;
+
+fn key() -> OwnerKey {
+    OwnerKey::from_seed(&[1; 32])
+}
+
+/// A package as the line sees it: bytes.
+fn package(bytes: usize, seed: u64) -> Vec<u8> {
+    let mut dice = Dice::new(seed ^ 0xABCD);
+    (0..bytes).map(|_| dice.below(256) as u8).collect()
+}
+
+fn upload<'a>(package: &'a [u8], key: &'a OwnerKey) -> Upload<'a> {
+    Upload { package, version: 2, embedding_id: 3, key }
+}
+
+/// Notes what an upload tells.
+#[derive(Default)]
+struct Notes {
+    stages: Vec<Stage>,
+    console: Vec<String>,
+    durable: u32,
+    asked: Option<u32>,
+    says_no: bool,
+}
+
+impl Watch for Notes {
+    fn enrol_again(&mut self, people: u32) -> bool {
+        self.asked = Some(people);
+        !self.says_no
+    }
+
+    fn sent(&mut self, durable: u32, _: u32, _: u32) {
+        self.durable = durable;
+    }
+
+    fn stage(&mut self, stage: &Stage) {
+        self.stages.push(stage.clone());
+    }
+
+    fn console(&mut self, line: &str) {
+        self.console.push(line.to_owned());
+    }
+}
