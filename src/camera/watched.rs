@@ -315,7 +315,9 @@ mod tests {
                 sleep(Duration::from_secs(3600));
                 return Err(gone());
             };
-            match orders.recv() {
+            let order = orders.recv();
+            drop(orders);
+            match order {
                 Ok(Order::Frame(value)) => {
                     frame.bytes.clear();
                     frame.bytes.push(value);
@@ -333,11 +335,11 @@ mod tests {
     const DEADLINE: Duration = Duration::from_millis(300);
     const LONG: Duration = Duration::from_secs(30);
 
-    fn camera() -> (WatchedCamera<Obedient>, Sender<Order>, Receiver<()>) {
+    fn camera(deadline: Duration) -> (WatchedCamera<Obedient>, Sender<Order>, Receiver<()>) {
         let (order, orders) = channel();
         let (opened, opens) = channel();
         let orders = Orders { orders: Arc::new(Mutex::new(orders)), opened };
-        (WatchedCamera::new(orders, DEADLINE), order, opens)
+        (WatchedCamera::new(orders, deadline), order, opens)
     }
 
     fn value(camera: &mut WatchedCamera<Obedient>) -> Result<u8, CameraError> {
@@ -346,7 +348,7 @@ mod tests {
 
     #[test]
     fn a_frame_is_returned_once_and_a_damaged_one_is_passed_over() {
-        let (mut camera, order, _opens) = camera();
+        let (mut camera, order, _opens) = camera(DEADLINE);
         for what in [Order::Frame(1), Order::Damaged] {
             order.send(what).expect("the camera lives");
         }
@@ -359,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_camera_that_hangs_is_told_within_its_deadline_and_opened_again() {
-        let (mut camera, order, opens) = camera();
+        let (mut camera, order, opens) = camera(DEADLINE);
         order.send(Order::Frame(1)).expect("the camera lives");
         value(&mut camera).expect("a frame");
         let started = Instant::now();
@@ -375,7 +377,7 @@ mod tests {
 
     #[test]
     fn an_unplugged_camera_and_one_whose_driver_panics_come_back() {
-        let (mut camera, order, opens) = camera();
+        let (mut camera, order, opens) = camera(LONG);
         for failure in [Order::Fail, Order::Panic] {
             order.send(failure).expect("the camera lives");
             let gone = camera.next_frame(LONG).expect_err("gone");
