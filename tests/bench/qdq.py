@@ -59,7 +59,7 @@ class Network:
 
 
 class Reader:
-    """Walks a graph of `Conv`, `Add` and `Relu` between `QuantizeLinear` and `DequantizeLinear`."""
+    """Walks a graph of `Conv`, `Gemm` of single pixels, `Add` and `Relu` between `QuantizeLinear` and `DequantizeLinear`."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.graph = model.graph
@@ -86,7 +86,7 @@ class Reader:
                 self.tensors[out] = Tensor(name, *self.quantisation(node), self.input_shape())
             case "Transpose" | "Flatten":
                 self.tensors[out] = self.tensors[name]
-            case "Conv" | "Add":
+            case "Conv" | "Gemm" | "Add":
                 self.sums[out] = (node, False)
             case "Relu":
                 self.sums[out] = (self.sums[name][0], True)
@@ -118,6 +118,10 @@ class Reader:
         weights, weight_scale = self.scaled[node.input[1]]
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
         (down, right), (top, left, bottom, end) = attributes.get("strides", (1, 1)), attributes.get("pads", (0,) * 4)
+        if node.op_type == "Gemm":
+            if source.shape[1:] != (1, 1) or attributes.get("transB") != 1:
+                raise ValueError(f"{node.name}: only a dense layer over one pixel, with transB, is translated")
+            weights = weights[:, :, None, None]
         filters, _, kernel_height, kernel_width = weights.shape
         height = (source.shape[1] + top + bottom - kernel_height) // down + 1
         width = (source.shape[2] + left + end - kernel_width) // right + 1
