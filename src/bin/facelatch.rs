@@ -77,7 +77,7 @@ enum Command {
         #[command(flatten)]
         owner: Owner,
     },
-    /// Checks three networks as the device does and packs them, signed, for `facelatch flash`.
+    /// Checks three networks as the device does and packs them, signed by the owner.
     Pack(Pack),
     /// Shows what a package is and who signed it.
     Info {
