@@ -4,6 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use facelatch::face::template::Template;
+use facelatch::host::calibrate::cohort::Cohort;
+
 /// Copies the synthetic crops into a folder with a subfolder for each person: two of them are people, each with the same
 /// crop thrice at different brightness.
 fn people(folder: &Path) {
@@ -71,6 +74,58 @@ fn people_are_found_without_their_names() {
     assert!(folder.path().join("target/facelatch/clusters/cluster-003.png").is_file());
 }
 
+/// A cohort of random faces for the released embedder.
+fn write_cohort(path: &Path) {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/model/release/embedder.toml");
+    let manifest: toml::Table = fs::read_to_string(manifest).expect("released").parse().expect("TOML");
+    let embedding_id = manifest["embedding_id"].as_integer().expect("a number") as u32;
+    let mut random = fastrand::Rng::with_seed(9);
+    let face = |_| {
+        let output: Vec<i8> = (0..128).map(|_| random.i8(-50..50)).collect();
+        Template::from_output(&output, 0, 128, embedding_id).expect("has a direction")
+    };
+    let faces: Vec<Template> = (0..100).map(face).collect();
+    let faces: Vec<&Template> = faces.iter().collect();
+    let cohort = Cohort::drawn(&faces, 400, &mut fastrand::Rng::with_seed(9)).expect("many faces");
+    cohort.write(path).expect("written");
+}
+
+#[test]
+fn a_calibrated_threshold_is_the_lock_s_from_its_next_start_on() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_cohort(&folder.path().join("cohort.bin"));
+    let scene = Command::new(env!("CARGO_BIN_EXE_facelatchd"))
+        .args(["--state", "lock", "--out", "out"])
+        .current_dir(folder.path())
+        .output()
+        .expect("the scene plays");
+    assert!(folder.path().join("lock/flash").is_file(), "{:?}", said(&scene));
+    let calibrate = |more: &[&str]| {
+        let arguments = ["calibrate", "--state", "lock", "--cohort", "cohort.bin", "--far", "1e-4", "--json"];
+        let output = facelatch(folder.path(), &[&arguments[..], more].concat());
+        let (out, err) = said(&output);
+        assert!(output.status.success(), "{err}");
+        serde_json::from_str::<serde_json::Value>(&out).expect("JSON")
+    };
+    let before = calibrate(&[]);
+    assert_eq!(before["people"], 2, "the scene enrols two");
+    assert!(before["written"].is_null());
+    let written = calibrate(&["--write"])["written"].clone();
+    assert!(
+        written.as_f64() < before["threshold"].as_f64(),
+        "{written} is stricter than {}",
+        before["threshold"]
+    );
+    assert_eq!(calibrate(&[])["threshold"], written);
+    let refused = facelatch(
+        folder.path(),
+        &["calibrate", "--state", "lock", "--cohort", "cohort.bin", "--far", "1e-8", "--write"],
+    );
+    let (_, err) = said(&refused);
+    assert!(err.contains("nothing was written"), "{err}");
+    assert_eq!(calibrate(&[])["threshold"], written);
+}
+
 #[test]
 fn wrong_input_is_told_with_a_next_step() {
     let (folder, pictures) = with_people();
@@ -88,6 +143,9 @@ fn wrong_input_is_told_with_a_next_step() {
         (&["eval", "people", "--aligned", "--pairs", "absent.txt"], "--allow-missing"),
         (&["eval", "people", "--aligned", "--models", "empty"], "detector.toml"),
         (&["cluster", "people", "--aligned", "--people", "99"], "9 faces cannot be 99 people"),
+        (&["cohort", "people", "--aligned"], "9 faces are too few"),
+        (&["calibrate", "--state", "empty", "--cohort", "anna.png"], "holds no lock"),
+        (&["calibrate", "--people", "people", "--aligned", "--cohort", "anna.png"], "facelatch cohort"),
     ] {
         let output = facelatch(folder.path(), arguments);
         let (out, err) = said(&output);

@@ -12,6 +12,8 @@ COMMANDS = {
     "liveness": "draw attacks, train, release and measure the liveness network",
     "quality": "how recognition suffers as pictures get worse",
     "scene": "draw the bundled scene of synthetic people",
+    "crowd": "draw folders of synthetic people, to try the tools on",
+    "unpack": "write the pictures of a pack as files",
 }
 MODULES = {"detector": "detector_training.command", "liveness": "liveness.command"}
 """Modules that are not called as their command."""

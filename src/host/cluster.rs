@@ -29,7 +29,7 @@ const NEIGHBOURS: usize = 3;
 const SEED: u64 = 2015;
 /// Share of strangers at the distance up to which faces are joined. A choice, made on people of other pictures than
 /// those by which it is reported.
-const JOINED: f64 = 1e-2;
+const JOINED: f64 = 3e-3;
 const SECONDS_IN_DAY: u64 = 86_400;
 
 /// Why nothing could be clustered.

@@ -35,11 +35,12 @@ pub enum CohortCommandError {
 }
 
 const EXAMPLES: &str = "Examples:
-  facelatch cohort faces/ --out cohort.bin         from a folder with pictures of thousands of people
-  facelatch cohort crops/ --aligned --out model/release/cohort.bin
+  facelatch cohort faces/ --out cohort.bin                    from a folder with pictures of thousands of people
+  facelatch cohort photos/ --out model/release/cohort.bin     the one that calibrate takes by default
 
 A cohort is for one embedder. Make it again when the models change. The people whose faces it is drawn from cannot be found in
-it: each template is a random mixture of hundreds.";
+it: each template is a random mixture of 32. Give pictures that the embedder was not trained on: those it was trained on lie
+apart from everybody else.";
 
 /// From what to draw.
 #[derive(Debug, Clone, Args)]

@@ -4,17 +4,21 @@
 //! cohort file: version 1 | postcard of (embedding id, faces, templates) | CRC-32
 //! ```
 //!
-//! Templates of many people are grouped, and each template of the cohort is drawn from the normal distribution
-//! that one group has:
+//! Each template is drawn from the normal distribution of the faces around a random one:
 //!
 //! ```text
-//! x = mean + sum over m members of g[i] (member[i] - mean) / sqrt(m),   g[i] normal, m at least 64
+//! x = mean + sum over 32 nearest faces of g[i] (face[i] - mean) / sqrt(32),   g[i] normal
 //! ```
 //!
-//! No picture belongs to such a point, and no member weighs more than a sixth in it; but cohorts stand to each
-//! other, and to real people, at the distances at which people do. That is what a calibration asks of them, and
-//! what `facelatch calibrate --probes` checks. Templates of one embedder say nothing about another's: a cohort
-//! is made again for each, by `facelatch cohort`.
+//! No picture belongs to such a point; but it stands to people as people do. Measured with embedder 2: drawn from half of
+//! the people of Labeled Faces in the Wild, such templates were let in by single people of the other half 0.5, 0.7
+//! and 0.9 times as often as real strangers were, at distances 1.1, 1.2 and 1.3.
+//!
+//! What counts more is whose faces they are drawn from. Faces that the embedder was trained on lie apart from all
+//! others: drawn from them, ten times fewer are let in. Draw from pictures that it never saw; even then nobody knows
+//! who rings at this door. So a cohort may warn and make a threshold stricter; it never makes one laxer.
+//!
+//! Templates of one embedder say nothing about another's: a cohort is made again for each, by `facelatch cohort`.
 
 use std::path::{Path, PathBuf};
 
@@ -22,17 +26,15 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::face::template::{DIMENSIONS, Template};
-use crate::gallery::cluster::{ClusterError, by_k_means};
 
 const VERSION: u8 = 1;
 /// Quality of templates that come from no picture: the middle of its range.
 const UNJUDGED: u8 = 128;
-/// Members of a group, at least, that a template is drawn from: nobody shows through.
-const LEAST_MEMBERS: usize = 64;
-/// Members that a template is drawn from, at most. A choice: the spread of so many is that of the group.
-const MOST_MEMBERS: usize = 512;
-/// Faces for each group, on average. A choice: fewer groups blur the places where many people look alike.
-const FACES_IN_GROUP: usize = 600;
+/// Faces that a cohort is drawn from, at least: twice as many as go into one template.
+pub const LEAST_FACES: usize = 2 * NEIGHBOURS;
+/// Faces that one template is drawn from: enough that none of them shows through, few enough that places where many
+/// people look alike stay crowded. A choice, by the measurement above; 16 were nearer to it by a tenth.
+const NEIGHBOURS: usize = 32;
 
 /// Why there is no cohort.
 #[derive(Debug, Error)]
@@ -66,16 +68,11 @@ pub enum CohortError {
         expected: u32,
     },
     /// Too few faces to draw from.
-    #[error(
-        "{faces} faces are too few to draw nobody from: give at least {LEAST_MEMBERS}, of as many people"
-    )]
+    #[error("{faces} faces are too few to draw nobody from: give at least {LEAST_FACES}, of as many people")]
     TooFew {
         /// Faces that were given.
         faces: usize,
     },
-    /// The faces cannot be grouped.
-    #[error(transparent)]
-    Group(#[from] ClusterError),
 }
 
 /// Templates of nobody.
@@ -93,31 +90,19 @@ impl Cohort {
     /// Draws `number` templates of nobody from `faces` of many people; `random` is seeded by the caller.
     ///
     /// # Errors
-    /// When there are fewer than 64 faces.
+    /// When there are fewer than [`LEAST_FACES`].
     pub fn drawn(
         faces: &[&Template],
         number: usize,
         random: &mut fastrand::Rng,
     ) -> Result<Self, CohortError> {
-        if faces.len() < LEAST_MEMBERS {
+        if faces.len() < LEAST_FACES {
             return Err(CohortError::TooFew { faces: faces.len() });
         }
-        let groups = (faces.len() / FACES_IN_GROUP).max(1);
-        let numbers = by_k_means(faces, groups, &mut || random.f64())?;
-        let mut members: Vec<Vec<&Template>> = vec![Vec::new(); groups];
-        numbers.iter().zip(faces).for_each(|(group, face)| members[*group].push(face));
-        members.retain(|group| group.len() >= LEAST_MEMBERS);
-        let all: usize = members.iter().map(Vec::len).sum();
         let mut templates = Vec::with_capacity(number);
         while templates.len() < number {
-            let mut left = random.usize(0..all);
-            let group = members.iter_mut().find(|group| {
-                let found = left < group.len();
-                left = left.saturating_sub(group.len());
-                found
-            });
-            let group = group.expect("the number drawn is below the sum of the groups' sizes");
-            templates.extend(one(group, random));
+            let middle = faces[random.usize(0..faces.len())];
+            templates.extend(one(&around(middle, faces), random));
         }
         Ok(Self { embedding_id: faces[0].embedding_id, faces: faces.len() as u32, templates })
     }
@@ -159,20 +144,22 @@ impl Cohort {
 /// ISO/IEC/IEEE 8802-3 (Ethernet), clause 3.2.9.
 const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
 
-/// A template drawn from the distribution of `group`; `None` when it has no direction. The group's order changes.
-fn one(group: &mut [&Template], random: &mut fastrand::Rng) -> Option<Template> {
-    let count = group.len().min(MOST_MEMBERS);
-    for index in 0..count {
-        let other = random.usize(index..group.len());
-        group.swap(index, other);
-    }
-    let members = &group[..count];
+/// The [`NEIGHBOURS`] faces nearest to `middle`, which is one of them.
+fn around<'a>(middle: &Template, faces: &[&'a Template]) -> Vec<&'a Template> {
+    let mut near: Vec<(f32, &Template)> = faces.iter().map(|face| (middle.distance(face), *face)).collect();
+    near.select_nth_unstable_by(NEIGHBOURS - 1, |a, b| a.0.total_cmp(&b.0));
+    near.into_iter().take(NEIGHBOURS).map(|(_, face)| face).collect()
+}
+
+/// A template drawn from the distribution of `members`; `None` when it has no direction.
+fn one(members: &[&Template], random: &mut fastrand::Rng) -> Option<Template> {
+    let count = members.len() as f64;
     let mean: [f64; DIMENSIONS] = std::array::from_fn(|i| {
-        members.iter().map(|member| f64::from(member.embedding[i])).sum::<f64>() / count as f64
+        members.iter().map(|member| f64::from(member.embedding[i])).sum::<f64>() / count
     });
     let mut point = mean;
     for member in members {
-        let weight = normal(random) / (count as f64).sqrt();
+        let weight = normal(random) / count.sqrt();
         for (i, x) in point.iter_mut().enumerate() {
             *x += weight * (f64::from(member.embedding[i]) - mean[i]);
         }
@@ -217,7 +204,7 @@ mod tests {
         let cohort = Cohort::drawn(&references, 200, &mut fastrand::Rng::with_seed(1)).expect("many faces");
         assert_eq!((cohort.templates.len(), cohort.faces, cohort.embedding_id), (200, 500, 4));
         let (nobody, people) = (mean_distance(&cohort.templates, unseen), mean_distance(seen, unseen));
-        assert!((nobody - people).abs() < 0.02, "{nobody} {people}");
+        assert!((nobody - people).abs() < 0.05, "{nobody} {people}");
         let nearest = |template: &Template| seen.iter().map(|s| s.distance(template)).fold(4.0, f32::min);
         assert!(cohort.templates.iter().all(|template| nearest(template) > 0.3), "nobody is a copy");
         assert_eq!(cohort, Cohort::drawn(&references, 200, &mut fastrand::Rng::with_seed(1)).expect("again"));

@@ -12,13 +12,14 @@ use crate::host::statistics::{PeopleDraws, Rate};
 pub struct Probes {
     /// Pictures of enrolled people that do not open, or not for that person.
     pub refused: Rate,
-    /// Its 95 % interval by bootstrap over people: pictures of one person are not independent.
+    /// Its 95 % interval by bootstrap over people (pictures of one person are not independent), never narrower than
+    /// that of independent pictures.
     pub refused_interval_95: Option<(f64, f64)>,
     /// Pictures of enrolled people that open for somebody else.
     pub mistaken: Rate,
     /// Pictures of others that open.
     pub strangers_accepted: Rate,
-    /// Its 95 % interval by bootstrap over people.
+    /// Its 95 % interval, likewise.
     pub strangers_interval_95: Option<(f64, f64)>,
 }
 
@@ -61,10 +62,10 @@ impl Probes {
         let accepted = |answer: Answer| answer == Answer::Mistaken;
         Self {
             refused: rate(&known, refused),
-            refused_interval_95: draws.interval(|weights| weighted(&known, weights, refused)),
+            refused_interval_95: interval(&known, &draws, refused),
             mistaken: rate(&known, accepted),
             strangers_accepted: rate(&strangers, accepted),
-            strangers_interval_95: draws.interval(|weights| weighted(&strangers, weights, accepted)),
+            strangers_interval_95: interval(&strangers, &draws, accepted),
         }
     }
 }
@@ -74,6 +75,17 @@ type Answered<'a> = [(&'a Probe<'a>, Answer)];
 fn rate(answered: &Answered<'_>, counts: impl Fn(Answer) -> bool) -> Rate {
     let events = answered.iter().filter(|(_, answer)| counts(*answer)).count();
     Rate::of(events as u64, answered.len() as u64)
+}
+
+/// The wider of the bootstrap's interval and that of independent pictures, which is all there is without an event.
+fn interval(
+    answered: &Answered<'_>,
+    draws: &PeopleDraws,
+    counts: impl Fn(Answer) -> bool + Copy,
+) -> Option<(f64, f64)> {
+    let (low, high) = draws.interval(|weights| weighted(answered, weights, counts))?;
+    let plain = rate(answered, counts);
+    Some((low.min(plain.lower_95), high.max(plain.upper_95)))
 }
 
 fn weighted(answered: &Answered<'_>, weights: &[u32], counts: impl Fn(Answer) -> bool) -> Option<f64> {
@@ -109,7 +121,8 @@ mod tests {
         assert_eq!((found.refused.events, found.refused.trials), (2, 3));
         assert_eq!(found.mistaken.events, 1);
         assert_eq!((found.strangers_accepted.events, found.strangers_accepted.trials), (1, 2));
-        assert!(found.refused_interval_95.is_some());
+        let (low, high) = found.refused_interval_95.expect("Anna tried");
+        assert!(low < 0.1 && high > 0.99, "three pictures of one person prove nothing: {low} {high}");
         let none = Probes::before(&gallery, &probes[3..], 2, &policy);
         assert_eq!((none.refused.trials, none.refused_interval_95), (0, None));
     }

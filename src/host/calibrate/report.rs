@@ -46,17 +46,18 @@ pub fn tell(
 
 fn strangers(found: &Calibration, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\nstrangers who are let in at one look")?;
+    writeln!(
+        out,
+        "  computed  at most {:.1e}, from the released test and the number of templates",
+        found.computed_upper_95
+    )?;
     let Rate { events, trials, .. } = found.nobody_accepted;
     writeln!(
         out,
         "  counted   {events} of {trials} templates of nobody: {}",
         bounds(&found.nobody_accepted)
     )?;
-    writeln!(
-        out,
-        "  computed  at most {:.1e}, from the released test and the number of templates",
-        found.computed_upper_95
-    )
+    writeln!(out, "  (templates of nobody can warn, not reassure: the people of one street are more alike)")
 }
 
 fn enrolled(found: &Calibration, out: &mut dyn Write) -> io::Result<()> {
@@ -114,10 +115,8 @@ fn bounds(rate: &Rate) -> String {
 fn in_words(proposal: &Proposal) -> String {
     let wanted = proposal.wanted;
     let reason = match proposal.by {
-        Limit::ComputedAndConfirmed => "the released test; templates of nobody confirm it",
-        Limit::Computed => {
-            "the released test; templates of nobody are too few to confirm it, and do not contradict it"
-        }
+        Limit::ComputedAndCounted => "the released test; templates of nobody do not contradict it",
+        Limit::Computed => "the released test; templates of nobody are too few to contradict it",
         Limit::Counted => "the templates of nobody, of whom more are let in than the released test says",
         Limit::Unsupported => "the released test is too small to promise so little with so many templates",
     };

@@ -1,13 +1,14 @@
 //! How often somebody who is not enrolled would be taken for somebody who is.
 //!
-//! Two answers that do not depend on each other:
-//!
 //! ```text
-//! counted    strangers (or templates of nobody) against this gallery, by the door's own rule; each stranger is one
-//!            independent trial, so the bounds are exact, but no rate below 3 / strangers can be shown
 //! computed   released rate of one comparison at the distance, times the templates of the gallery (union bound):
-//!            reaches rare rates, but knows the average gallery, not this one
+//!            real people, but the average gallery, not this one
+//! counted    templates of nobody against this gallery, by the door's own rule; each is one independent trial, so
+//!            the bounds are exact, but no rate below 3 / their number can be shown
 //! ```
+//!
+//! A threshold must satisfy both. Templates of nobody are let in less often than the strangers of one's own street
+//! (see [`super::cohort`]), so they may lower what the table allows and never raise it.
 
 use serde::Serialize;
 
@@ -66,13 +67,13 @@ pub struct Proposal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Limit {
-    /// The released table; the strangers are too few to confirm so rare a rate, but do not contradict it.
+    /// The released table; templates of nobody are enough to contradict it, and do not.
+    ComputedAndCounted,
+    /// The released table; templates of nobody are too few for so rare a rate.
     Computed,
-    /// The strangers: more of them are taken for somebody than the table says.
+    /// Templates of nobody: more of them are let in than the table says.
     Counted,
-    /// Both were asked, the table is the stricter.
-    ComputedAndConfirmed,
-    /// The released test was too small.
+    /// Nothing: the released test was too small.
     Unsupported,
 }
 
@@ -89,19 +90,19 @@ pub fn propose(
         return Proposal { wanted, threshold: None, by: Limit::Unsupported };
     };
     let at = |threshold| strangers.accepted(&MatchPolicy { threshold, margin });
-    let can_confirm = !strangers.is_empty() && at(-1.0).upper_95 <= wanted;
+    let can_count = !strangers.is_empty() && at(-1.0).upper_95 <= wanted;
     let kept = |threshold: f32| {
         let rate = at(threshold);
-        if can_confirm { rate.upper_95 <= wanted } else { rate.lower_95 <= wanted }
+        if can_count { rate.upper_95 <= wanted } else { rate.lower_95 <= wanted }
     };
     let computed = computed as f32;
     let mut threshold = computed;
     while threshold > 0.0 && !kept(threshold) {
         threshold -= STEP;
     }
-    let by = match (threshold < computed, can_confirm) {
+    let by = match (threshold < computed, can_count) {
         (true, _) => Limit::Counted,
-        (false, true) => Limit::ComputedAndConfirmed,
+        (false, true) => Limit::ComputedAndCounted,
         (false, false) => Limit::Computed,
     };
     Proposal { wanted, threshold: (threshold > 0.0).then_some(threshold), by }
@@ -133,7 +134,7 @@ mod tests {
     fn a_wanted_rate_is_kept_by_the_table_and_by_the_strangers() {
         let many = strangers(40_000, 0);
         let at = |wanted, strangers: &Strangers| propose(wanted, &table(), strangers, 1, 0.1);
-        assert_eq!(at(1e-4, &many).by, Limit::ComputedAndConfirmed);
+        assert_eq!(at(1e-4, &many).by, Limit::ComputedAndCounted);
         assert_eq!(at(1e-4, &many).threshold, Some(0.5));
         assert_eq!(at(1e-6, &many).by, Limit::Computed);
         assert_eq!(at(1e-7, &many), Proposal { wanted: 1e-7, threshold: None, by: Limit::Unsupported });

@@ -78,7 +78,10 @@ pub fn roc(curves: &[Named<'_>]) -> Result<String, PlotError> {
 pub fn det(curves: &[Named<'_>]) -> Result<String, PlotError> {
     let normal = Normal::standard();
     let deviate = |rate: f64| normal.inverse_cdf(rate.clamp(RAREST, 1.0 - RAREST));
-    let percent = |deviate: &f64| format!("{:.2} %", 100.0 * normal.cdf(*deviate));
+    let percent = |deviate: &f64| match normal.cdf(*deviate) {
+        rare if rare < 1e-4 => format!("{rare:.0e}"),
+        rate => format!("{:.2} %", 100.0 * rate),
+    };
     drawing(|area| {
         let axis = deviate(RAREST)..deviate(0.6);
         let mut chart = ChartBuilder::on(area)

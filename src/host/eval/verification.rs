@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::curve::{Curve, Operating};
-use crate::host::statistics::PeopleDraws;
+use crate::host::statistics::{PeopleDraws, Rate};
 
 /// False accept rates at which true accepts are told.
 pub const FALSE_ACCEPT_RATES: [f64; 6] = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6];
@@ -37,7 +37,8 @@ pub struct TarAtFar {
     pub measured: Option<Operating>,
     /// The rate that was asked for.
     pub far: f64,
-    /// 95 % interval of the true accept rate at that threshold, by bootstrap over people.
+    /// 95 % interval of the true accept rate at that threshold, by bootstrap over people, never
+    /// narrower than that of independent pairs.
     pub interval_95: Option<(f64, f64)>,
 }
 
@@ -78,7 +79,7 @@ impl Verification {
         let draws = PeopleDraws::new(people);
         let tar_at_far = FALSE_ACCEPT_RATES.map(|far| {
             let measured = curve.operating(far);
-            let interval_95 = measured.and_then(|at| draws.interval(|w| tar_in_draw(pairs, at.threshold, w)));
+            let interval_95 = measured.and_then(|at| interval(pairs, &draws, &curve, at.threshold));
             TarAtFar { measured, far, interval_95 }
         });
         let verification = Self {
@@ -95,6 +96,13 @@ impl Verification {
         };
         (verification, curve)
     }
+}
+
+/// The wider of the bootstrap's interval and that of independent pairs, which is all there is without an error.
+fn interval(pairs: &[Scored], draws: &PeopleDraws, curve: &Curve, threshold: f32) -> Option<(f64, f64)> {
+    let (low, high) = draws.interval(|weights| tar_in_draw(pairs, threshold, weights))?;
+    let plain = Rate::of(curve.at(threshold).true_accepts, curve.same());
+    Some((low.min(plain.lower_95), high.max(plain.upper_95)))
 }
 
 /// Share of accepted pairs of one person when person `i` counts `weights[i]` times.
