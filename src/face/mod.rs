@@ -24,5 +24,6 @@ pub mod network;
 pub mod nms;
 pub mod pose;
 pub mod quality;
+pub mod table;
 pub mod template;
 pub mod track;

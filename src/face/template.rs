@@ -113,9 +113,13 @@ impl Template {
         if self.embedding_id != other.embedding_id {
             return FARTHEST;
         }
-        let steps = squared_distance(&self.embedding, &other.embedding);
-        (steps as f32 / (SCALE * SCALE) as f32).min(FARTHEST)
+        distance_of(squared_distance(&self.embedding, &other.embedding))
     }
+}
+
+/// The squared distance of unit vectors whose integers are `squared` apart.
+pub(super) fn distance_of(squared: i32) -> f32 {
+    (squared as f32 / (SCALE * SCALE) as f32).min(FARTHEST)
 }
 
 #[cfg(test)]

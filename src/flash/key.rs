@@ -7,15 +7,15 @@
 //! The record's key in the map and the version are authenticated: a record that was moved to another place
 //! does not open.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use thiserror::Error;
 use zeroize::Zeroizing;
+
+use super::key_place::{KeyFile, KeyPlace};
 
 const VERSION: u8 = 1;
 const NONCE: usize = 24;
@@ -44,6 +44,9 @@ pub enum KeyError {
         /// What is wrong and what to do.
         reason: &'static str,
     },
+    /// The place cannot change its key.
+    #[error("this board's key cannot be changed")]
+    Fixed,
     /// There is no randomness.
     #[error("the system gives no random numbers")]
     Random,
@@ -78,7 +81,7 @@ impl DeviceKey {
     /// # Errors
     /// When there is no randomness.
     pub fn seal_key(&self, place: u32, key: &Self) -> Result<Vec<u8>, KeyError> {
-        self.seal(place, key.0.as_slice())
+        self.seal(place, key.bytes())
     }
 
     /// Opens a key that [`DeviceKey::seal_key`] sealed.
@@ -95,37 +98,12 @@ impl DeviceKey {
     /// # Errors
     /// When the file is not 32 bytes, may be read by others, or the system refuses.
     pub fn load_or_create(path: &Path) -> Result<Self, KeyError> {
-        let refused = |source| KeyError::Io { path: path.to_owned(), source };
-        let unfit = |reason| KeyError::Unfit { path: path.to_owned(), reason };
-        match fs::metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::create(path),
-            Err(error) => return Err(refused(error)),
-            Ok(found) if found.permissions().mode() & 0o077 != 0 => {
-                return Err(unfit("others may read it; run chmod 600 on it"));
-            }
-            Ok(_) => {}
-        }
-        let bytes = Zeroizing::new(fs::read(path).map_err(refused)?);
-        let bytes = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| {
-            unfit("it has not 32 bytes; put the right file back, without it nobody enrolled can be read")
-        })?;
-        Ok(Self::from_bytes(bytes))
+        KeyFile::new(path).current()
     }
 
-    fn create(path: &Path) -> Result<Self, KeyError> {
-        let refused = |source| KeyError::Io { path: path.to_owned(), source };
-        let key = Self::random()?;
-        let draft = path.with_extension("new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&draft)
-            .map_err(refused)?;
-        file.write_all(key.0.as_slice()).and_then(|()| file.sync_all()).map_err(refused)?;
-        fs::rename(&draft, path).map_err(refused)?;
-        Ok(key)
+    /// The key itself, for whoever keeps it.
+    pub(super) fn bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 
     /// Seals `record`, to be stored under the map's key `place`.
@@ -184,17 +162,5 @@ mod tests {
             assert!(key.open(5, &damaged).is_err(), "byte {at}");
             assert!(key.open(5, &sealed[..at]).is_err(), "cut at {at}");
         }
-    }
-
-    #[test]
-    fn a_key_that_others_may_read_is_refused() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("key");
-        let key = DeviceKey::load_or_create(&path).expect("made");
-        let again = DeviceKey::load_or_create(&path).expect("read");
-        assert_eq!(key.0, again.0);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("set");
-        let error = DeviceKey::load_or_create(&path).err().expect("refused").to_string();
-        assert!(error.contains("chmod 600"), "{error}");
     }
 }

@@ -1,11 +1,13 @@
 //! Records by number, on `sequential-storage`: power-safe and wear-levelling.
 //!
+//! A region that is damaged is not repaired at the price of a record: it is read as far as it goes and not written.
+//!
 //! Knows neither what records mean nor that they are sealed. Futures of
 //! this room's ports are ready at once, so they are run where they are called.
 
 use core::fmt::Debug;
 use core::ops::Range;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use embedded_storage_async::nor_flash::NorFlash;
 use sequential_storage::Error as StorageError;
@@ -14,6 +16,7 @@ use sequential_storage::map::{MapConfig, MapStorage};
 use thiserror::Error;
 
 use super::ready;
+use super::survey::{Finding, survey};
 
 /// The longest record, in bytes: with its head it must fit into one erase block.
 pub const MAX_RECORD: usize = 3072;
@@ -79,22 +82,45 @@ pub enum MapError {
     },
 }
 
+/// Records by their keys.
+pub(super) type Records = BTreeMap<u32, Vec<u8>>;
+
 /// A map from numbers to records in one region of a flash.
 pub struct Map<F: NorFlash> {
-    storage: MapStorage<u32, F, Cache<Uncached, Uncached, Uncached, u32>>,
+    storage: Storage<F>,
     buffer: Vec<u8>,
+    /// Why the region is not written, and what could be read of it.
+    damage: Option<(String, Records)>,
 }
 
+type Storage<F> = MapStorage<u32, F, Cache<Uncached, Uncached, Uncached, u32>>;
+
 impl<F: NorFlash<Error: Debug>> Map<F> {
-    /// The map in `region` of `flash`, in bytes.
+    /// The map in `region` of `flash`, in bytes. A region that is damaged opens too: [`Map::damage`] tells.
     ///
     /// # Errors
-    /// When the region is not made of at least two whole erase blocks.
-    pub fn new(flash: F, region: Range<u32>) -> Result<Self, MapError> {
-        let config = MapConfig::try_new(region)
-            .map_err(|error| MapError::Damaged { reason: format!("the region: {error:?}") })?;
-        let storage = MapStorage::new(flash, config, Cache::new_uncached());
-        Ok(Self { storage, buffer: vec![0; MAX_RECORD + 64] })
+    /// When the region is not made of at least two whole erase blocks, or the flash does not answer.
+    pub fn new(mut flash: F, region: Range<u32>) -> Result<Self, MapError> {
+        config::<F>(region.clone())?;
+        let mut image = vec![0; region.len()];
+        ready(flash.read(region.start, &mut image)).map_err(from_port)?;
+        let damage = match survey::<F>(image) {
+            Finding::Sound { erase: None } => None,
+            Finding::Sound { erase: Some(page) } => {
+                let at = region.start + (page * F::ERASE_SIZE) as u32;
+                ready(flash.erase(at, at + F::ERASE_SIZE as u32)).map_err(from_port)?;
+                None
+            }
+            Finding::Damaged { reason, records } => Some((reason, records)),
+        };
+        let storage = storage(flash, region)?;
+        Ok(Self { storage, buffer: vec![0; MAX_RECORD + 64], damage })
+    }
+
+    /// Why the region is read as far as it goes and not written; `None` when it is sound.
+    #[must_use]
+    pub fn damage(&self) -> Option<&str> {
+        self.damage.as_ref().map(|(reason, _)| reason.as_str())
     }
 
     /// The record of `key`, if there is one.
@@ -102,7 +128,10 @@ impl<F: NorFlash<Error: Debug>> Map<F> {
     /// # Errors
     /// When the storage is damaged or does not answer.
     pub fn get(&mut self, key: u32) -> Result<Option<Vec<u8>>, MapError> {
-        let Self { storage, buffer } = self;
+        let Self { storage, buffer, damage } = self;
+        if let Some((_, records)) = damage {
+            return Ok(records.get(&key).cloned());
+        }
         let found = ready(storage.fetch_item::<&[u8]>(buffer, &key)).map_err(from_storage)?;
         Ok(found.map(<[u8]>::to_vec))
     }
@@ -115,7 +144,8 @@ impl<F: NorFlash<Error: Debug>> Map<F> {
         if record.len() > MAX_RECORD {
             return Err(MapError::TooLong { len: record.len() });
         }
-        let Self { storage, buffer } = self;
+        self.must_be_sound()?;
+        let Self { storage, buffer, .. } = self;
         ready(storage.store_item::<&[u8]>(buffer, &key, &record)).map_err(from_storage)
     }
 
@@ -124,16 +154,18 @@ impl<F: NorFlash<Error: Debug>> Map<F> {
     /// # Errors
     /// When the storage is damaged or does not answer.
     pub fn all(&mut self) -> Result<Vec<(u32, Vec<u8>)>, MapError> {
-        let Self { storage, buffer } = self;
-        // sequential-storage 8.0.2 ends an interrupted erase when one item is fetched, but not when all are.
-        ready(storage.fetch_item::<&[u8]>(buffer, &0)).map_err(from_storage)?;
-        let mut records = std::collections::BTreeMap::new();
-        let mut items = ready(storage.fetch_all_items(buffer)).map_err(from_storage)?;
-        let mut value = vec![0; MAX_RECORD + 64];
-        while let Some((key, record)) = ready(items.next::<&[u8]>(&mut value)).map_err(from_storage)? {
-            records.insert(key, record.to_vec());
-        }
+        let records = match &self.damage {
+            Some((_, records)) => records.clone(),
+            None => newest_of(&mut self.storage).map_err(from_storage)?,
+        };
         Ok(records.into_iter().collect())
+    }
+
+    fn must_be_sound(&self) -> Result<(), MapError> {
+        match &self.damage {
+            None => Ok(()),
+            Some((reason, _)) => Err(MapError::Damaged { reason: format!("{reason}; nothing is written") }),
+        }
     }
 
     /// Overwrites with zeros what the region holds of `secret`, be it current, outdated or a torn part, down
@@ -143,6 +175,7 @@ impl<F: NorFlash<Error: Debug>> Map<F> {
     /// # Errors
     /// When the port fails; then call it again later.
     pub fn destroy(&mut self, secret: &[u8]) -> Result<(), MapError> {
+        self.must_be_sound()?;
         let traces: HashSet<&[u8]> = secret.windows(TRACE).collect();
         let Range { start, end } = self.storage.flash_range();
         let mut image = vec![0; (end - start) as usize];
@@ -168,6 +201,32 @@ impl<F: NorFlash<Error: Debug>> Map<F> {
     pub fn into_flash(self) -> F {
         self.storage.destroy().0
     }
+}
+
+fn config<F: NorFlash>(region: Range<u32>) -> Result<MapConfig<F>, MapError> {
+    MapConfig::try_new(region).map_err(|error| MapError::Damaged { reason: format!("the region: {error:?}") })
+}
+
+fn storage<F: NorFlash>(flash: F, region: Range<u32>) -> Result<Storage<F>, MapError> {
+    Ok(MapStorage::new(flash, config(region)?, Cache::new_uncached()))
+}
+
+/// The newest record of each key, after a repair if one is needed.
+pub(super) fn newest<F: NorFlash<Error: Debug>>(flash: F, region: Range<u32>) -> Result<Records, MapError> {
+    newest_of(&mut storage(flash, region)?).map_err(from_storage)
+}
+
+fn newest_of<F: NorFlash>(storage: &mut Storage<F>) -> Result<Records, StorageError<F::Error>> {
+    let mut buffer = vec![0; MAX_RECORD + 64];
+    // sequential-storage 8.0.2 ends an interrupted erase when one item is fetched, but not when all are.
+    ready(storage.fetch_item::<&[u8]>(&mut buffer, &0))?;
+    let mut records = Records::new();
+    let mut items = ready(storage.fetch_all_items(&mut buffer))?;
+    let mut value = vec![0; MAX_RECORD + 64];
+    while let Some((key, record)) = ready(items.next::<&[u8]>(&mut value))? {
+        records.insert(key, record.to_vec());
+    }
+    Ok(records)
 }
 
 /// Clears those bytes of the word at `at` that are part of a trace.

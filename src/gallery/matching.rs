@@ -1,6 +1,7 @@
 //! A probe against everybody: the nearest person, and how clearly.
 
 use super::person::Person;
+use crate::face::table::TemplateTable;
 use crate::face::template::{FARTHEST, Template};
 
 /// When a probe is a person.
@@ -31,18 +32,52 @@ impl Match {
     }
 }
 
-/// The nearest of `people` to `probe`; `None` when there is nobody.
-pub fn nearest<'a>(people: impl IntoIterator<Item = &'a Person>, probe: &Template) -> Option<Match> {
-    let mut best: Option<Match> = None;
-    for person in people {
-        let distance = person.templates.iter().map(|t| t.distance(probe)).fold(FARTHEST, f32::min);
-        best = Some(match best {
-            Some(found) if found.distance <= distance => {
-                Match { runner_up: found.runner_up.min(distance), ..found }
-            }
-            Some(found) => Match { person: person.id, distance, runner_up: found.distance },
-            None => Match { person: person.id, distance, runner_up: FARTHEST },
-        });
+/// Everybody's templates, laid out to be compared at once.
+#[derive(Debug, Clone, Default)]
+pub struct Index {
+    table: TemplateTable,
+    /// The person of each template; those of one person follow one another.
+    owners: Vec<u32>,
+}
+
+impl Index {
+    /// Of the templates of `people`.
+    #[must_use]
+    pub fn of<'a>(people: impl IntoIterator<Item = &'a Person>) -> Self {
+        let mut index = Self::default();
+        index.fill(people);
+        index
     }
-    best
+
+    /// Takes the templates of `people` in place of what it held.
+    pub fn fill<'a>(&mut self, people: impl IntoIterator<Item = &'a Person>) {
+        self.table.clear();
+        self.owners.clear();
+        for person in people {
+            for template in &person.templates {
+                self.table.push(template);
+                self.owners.push(person.id);
+            }
+        }
+    }
+
+    /// The nearest person to `probe`; `None` when there is nobody. Allocates nothing.
+    #[must_use]
+    pub fn nearest(&self, probe: &Template) -> Option<Match> {
+        let mut best: Option<Match> = None;
+        self.table.compare(probe, |number, distance| {
+            let person = self.owners[number];
+            best = Some(match best {
+                None => Match { person, distance, runner_up: FARTHEST },
+                Some(found) if found.person == person => {
+                    Match { distance: found.distance.min(distance), ..found }
+                }
+                Some(found) if found.distance <= distance => {
+                    Match { runner_up: found.runner_up.min(distance), ..found }
+                }
+                Some(found) => Match { person, distance, runner_up: found.distance },
+            });
+        });
+        best
+    }
 }

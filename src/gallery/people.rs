@@ -18,11 +18,11 @@ use embedded_storage_async::nor_flash::NorFlash;
 use thiserror::Error;
 
 use super::crops::{self, Crop, CropPlace, CropStore};
-use super::matching::{Match, nearest};
+use super::matching::{Index, Match};
 use super::person::{Person, Role, TEMPLATES_PER_PERSON, Templates, open_staged, seal_staged, shortened};
 use crate::face::template::Template;
 use crate::flash::key::SEAL_OVERHEAD;
-use crate::flash::{DeviceKey, KeyError, Map, MapError, Namespace};
+use crate::flash::{DeviceKey, KeyError, KeyPlace, Map, MapError, Namespace};
 
 /// People that a gallery can hold on any board.
 pub const MAX_PEOPLE: usize = 1_000;
@@ -78,6 +78,7 @@ pub struct Enrolment<'a> {
 /// Everybody who is enrolled.
 pub struct Gallery<F: NorFlash> {
     people: Box<heapless::Vec<Person, MAX_PEOPLE>>,
+    index: Index,
     /// The key of each of `people`.
     keys: Vec<DeviceKey>,
     capacity: usize,
@@ -112,14 +113,27 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
         let people = Box::new(heapless::Vec::new());
         let (keys, damaged) = (Vec::with_capacity(capacity), Vec::new());
         let (keeps_crops, unfinished) = (true, None);
-        let mut gallery =
-            Self { people, keys, capacity, next_id: 1, damaged, keeps_crops, unfinished, map, crops, key };
+        let index = Index::default();
+        let mut gallery = Self {
+            people,
+            index,
+            keys,
+            capacity,
+            next_id: 1,
+            damaged,
+            keeps_crops,
+            unfinished,
+            map,
+            crops,
+            key,
+        };
         let records: BTreeMap<u32, Vec<u8>> = gallery.map.all()?.into_iter().collect();
         let number = |place: &u32| Namespace::Person.number(*place).or(Namespace::PersonKey.number(*place));
         for id in records.keys().filter_map(number).collect::<BTreeSet<u32>>() {
             let loaded = gallery.load_person(id, &records);
             gallery.unfinished = gallery.unfinished.or(loaded.err());
         }
+        gallery.index.fill(&*gallery.people);
         let settled = gallery.crops.settle(gallery.people.iter().filter_map(|person| person.crops));
         gallery.unfinished = gallery.unfinished.or(settled.err());
         Ok(gallery)
@@ -156,26 +170,38 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
         self.keys.push(key);
     }
 
-    /// Seals everybody's key with the device's key `new` instead of `old`, before the gallery is loaded with
-    /// `new`. After a power cut call it again with the same keys. Returns how many were sealed anew.
+    /// Gives the device another key: a new one is proposed to `place`, everybody's key is sealed with it, and it is
+    /// adopted. Returns the key with which the gallery is to be loaded.
     ///
     /// # Errors
-    /// When the storage fails or there is no randomness.
-    pub fn change_key(map: &mut Map<F>, old: &DeviceKey, new: &DeviceKey) -> Result<usize, GalleryError> {
-        let mut changed = 0;
-        for (place, record) in map.all()? {
+    /// When the storage or the place fails; [`Gallery::device_key`] goes on from there.
+    pub fn change_device_key(map: &mut Map<F>, place: &mut impl KeyPlace) -> Result<DeviceKey, GalleryError> {
+        if place.proposed()?.is_none() {
+            place.propose(&DeviceKey::random()?)?;
+        }
+        Self::device_key(map, place)
+    }
+
+    /// The device's key, after a change of it that a power cut interrupted is ended.
+    ///
+    /// # Errors
+    /// When the storage or the place fails.
+    pub fn device_key(map: &mut Map<F>, place: &mut impl KeyPlace) -> Result<DeviceKey, GalleryError> {
+        let old = place.current()?;
+        let Some(new) = place.proposed()? else { return Ok(old) };
+        for (key, record) in map.all()? {
             let (Some(sealed), _) = split_key(Some(&record)) else { continue };
-            if Namespace::PersonKey.number(place).is_none() {
+            if Namespace::PersonKey.number(key).is_none() {
                 continue;
             }
-            let Ok(bytes) = old.open(place, sealed) else { continue };
-            let mut again = new.seal(place, &bytes)?;
+            let Ok(bytes) = old.open(key, sealed) else { continue };
+            let mut again = new.seal(key, &bytes)?;
             again.extend(&record[sealed.len()..]);
-            map.set(place, &again)?;
+            map.set(key, &again)?;
             map.destroy(sealed)?;
-            changed += 1;
         }
-        Ok(changed)
+        place.adopt()?;
+        Ok(new)
     }
 
     /// Everybody, in the order of their numbers.
@@ -219,7 +245,7 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
     /// The nearest person to `probe`; `None` when nobody is enrolled.
     #[must_use]
     pub fn nearest(&self, probe: &Template) -> Option<Match> {
-        nearest(self.people.iter(), probe)
+        self.index.nearest(probe)
     }
 
     /// Stores a new person; returns the number. On an error nobody is enrolled. When there is no place for the
@@ -241,6 +267,7 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
         self.map.set(Namespace::Person.key(id), &person.seal(&person_key)?)?;
         self.next_id += 1;
         self.add(person, person_key);
+        self.index.fill(&*self.people);
         self.unfinished = self.map.set(place, &sealed_key).err();
         Ok(id)
     }
@@ -320,6 +347,7 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
                 None => without.push(person.id),
             }
         }
+        self.index.fill(&*self.people);
         Ok(without)
     }
 
@@ -357,6 +385,7 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
             self.keys.remove(index);
             self.people.remove(index).crops
         });
+        self.index.fill(&*self.people);
         self.damaged.retain(|damaged| *damaged != id);
         if let (Some(sealed_key), _) = split_key(record.as_deref()) {
             self.map.destroy(sealed_key)?;
@@ -383,6 +412,7 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
     fn rewrite(&mut self, index: usize, person: Person) -> Result<(), GalleryError> {
         self.map.set(Namespace::Person.key(person.id), &person.seal(&self.keys[index])?)?;
         self.people[index] = person;
+        self.index.fill(&*self.people);
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use facelatch::face::template::Template;
-use facelatch::gallery::matching::nearest;
+use facelatch::gallery::matching::Index;
 use facelatch::gallery::{Person, Role};
 
 const PEOPLE: u32 = 1_000;
@@ -28,11 +28,13 @@ fn person(id: u32) -> Person {
 
 fn main() {
     let people: Vec<Person> = (1..=PEOPLE).map(person).collect();
+    let mut index = Index::default();
+    index.fill(&people);
     let probe = template(4_321);
     let mut times: Vec<f64> = (0..ROUNDS)
         .map(|_| {
             let start = Instant::now();
-            black_box(nearest(black_box(&people), black_box(&probe)));
+            black_box(black_box(&index).nearest(black_box(&probe)));
             start.elapsed().as_secs_f64() * 1e6
         })
         .collect();

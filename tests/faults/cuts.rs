@@ -2,7 +2,7 @@
 
 use super::{TestGallery, blank, crop, enrol, flash_after, flash_of, gallery, key, map, parts, template};
 use facelatch::face::template::DIMENSIONS;
-use facelatch::flash::SimFlash;
+use facelatch::flash::{DeviceKey, KeyError, KeyPlace, SimFlash};
 use facelatch::gallery::Gallery;
 
 /// What must be as before or as after: everybody's name, first template and number of pictures.
@@ -114,22 +114,50 @@ fn a_cut_at_any_byte_of_a_deletion_leaves_it_whole_or_undone() {
     assert!(cuts > 300, "{cuts} cuts");
 }
 
+/// A key place in memory, which the power cannot cut; the flash is cut between its steps.
+#[derive(Default)]
+struct KeyInMemory {
+    adopted: bool,
+}
+
+impl KeyPlace for KeyInMemory {
+    fn current(&mut self) -> Result<DeviceKey, KeyError> {
+        Ok(key(if self.adopted { 2 } else { 1 }))
+    }
+
+    fn proposed(&mut self) -> Result<Option<DeviceKey>, KeyError> {
+        Ok((!self.adopted).then(|| key(2)))
+    }
+
+    fn propose(&mut self, _: &DeviceKey) -> Result<(), KeyError> {
+        Ok(())
+    }
+
+    fn adopt(&mut self) -> Result<(), KeyError> {
+        self.adopted = true;
+        Ok(())
+    }
+}
+
 #[test]
-fn a_cut_at_any_byte_of_a_key_change_is_ended_by_the_next_one() {
-    let change = |flash| {
+fn a_cut_at_any_byte_of_a_key_change_is_ended_by_the_next_start() {
+    let change = |flash, place: &mut KeyInMemory| {
         let parts = parts(flash);
-        let _cut_or_done = Gallery::change_key(&mut map(&parts), &key(1), &key(2));
+        let _cut_or_done = Gallery::device_key(&mut map(&parts), place);
         flash_of(&parts.gallery)
     };
     let start = enrolled(inhabited(3), "Ben", 5);
     let before = people(start.clone(), 1);
-    let changed = change(start.clone()).traffic().changed_bytes - start.traffic().changed_bytes;
+    let done = change(start.clone(), &mut KeyInMemory::default());
+    let changed = done.traffic().changed_bytes - start.traffic().changed_bytes;
     for cut in 1..=changed {
-        let mut flash = start.clone();
+        let (mut flash, mut place) = (start.clone(), KeyInMemory::default());
         flash.cut_after(cut);
-        let mut flash = change(flash);
+        let mut flash = change(flash, &mut place);
         flash.power_up();
-        assert_eq!(people(change(flash), 2), before, "cut after byte {cut} of {changed}");
+        flash = change(flash, &mut place);
+        assert!(place.adopted);
+        assert_eq!(people(flash, 2), before, "cut after byte {cut} of {changed}");
     }
     println!("key change: {changed} cuts, none failed");
     assert!(changed > 200, "{changed} cuts");

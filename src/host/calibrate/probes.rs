@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::face::template::Template;
-use crate::gallery::matching::nearest;
+use crate::gallery::matching::Index;
 use crate::gallery::{MatchPolicy, Person};
 use crate::host::statistics::{PeopleDraws, Rate};
 
@@ -46,8 +46,9 @@ impl Probes {
     /// Puts `probes` of people with indices below `people` before a gallery.
     #[must_use]
     pub fn before(gallery: &[Person], probes: &[Probe<'_>], people: usize, policy: &MatchPolicy) -> Self {
+        let index = Index::of(gallery);
         let answer = |probe: &Probe<'_>| {
-            let found = nearest(gallery, probe.template).filter(|found| found.is_accepted(policy));
+            let found = index.nearest(probe.template).filter(|found| found.is_accepted(policy));
             match found {
                 None => Answer::Refused,
                 Some(found) if Some(found.person) == probe.enrolled => Answer::Opened,

@@ -13,7 +13,7 @@
 use serde::Serialize;
 
 use crate::face::template::Template;
-use crate::gallery::matching::nearest;
+use crate::gallery::matching::Index;
 use crate::gallery::{FarTable, Match, MatchPolicy, Person};
 use crate::host::statistics::Rate;
 
@@ -29,7 +29,8 @@ impl Strangers {
     /// Puts each of `strangers` before the people, of whom there is at least one.
     #[must_use]
     pub fn before<'a>(people: &[Person], strangers: impl IntoIterator<Item = &'a Template>) -> Self {
-        Self(strangers.into_iter().filter_map(|stranger| nearest(people, stranger)).collect())
+        let index = Index::of(people);
+        Self(strangers.into_iter().filter_map(|stranger| index.nearest(stranger)).collect())
     }
 
     /// How often one look of one stranger opens by `policy`.
