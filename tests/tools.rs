@@ -154,3 +154,22 @@ fn wrong_input_is_told_with_a_next_step() {
         assert_eq!(err.lines().count(), 1, "{arguments:?}: {err}");
     }
 }
+
+#[test]
+fn shells_and_the_manual_know_every_command() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (script, _) = said(&facelatch(folder.path(), &["completions", "bash"]));
+    assert!(facelatch(folder.path(), &["man", "pages"]).status.success());
+    for command in ["eval", "cluster", "calibrate", "pack"] {
+        assert!(script.contains(&format!("facelatch__subcmd__{command}")), "{command} in {script}");
+        let page = folder.path().join(format!("pages/facelatch-{command}.1"));
+        assert!(
+            fs::read_to_string(&page).is_ok_and(|text| text.contains(".SH OPTIONS")),
+            "{}",
+            page.display()
+        );
+    }
+    let in_the_way = facelatch(folder.path(), &["man", "pages/facelatch-eval.1"]);
+    assert!(!in_the_way.status.success());
+    assert!(said(&in_the_way).1.contains("cannot make pages/facelatch-eval.1"));
+}

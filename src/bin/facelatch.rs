@@ -1,12 +1,13 @@
 //! The owner's host tool: wiring only.
 #![forbid(unsafe_code)]
 
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::{fs, io};
 
-use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use anyhow::{Context, Result};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use facelatch::board::BOARD;
 use facelatch::firmware::start::open_gallery;
 use facelatch::host::output::Form;
@@ -87,6 +88,16 @@ enum Command {
         owner: Owner,
         #[command(flatten)]
         form: Json,
+    },
+    /// Prints what a shell needs to complete this program's commands with the tab key.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Writes the manual's pages, one for each command.
+    Man {
+        /// Folder for the pages.
+        folder: PathBuf,
     },
 }
 
@@ -193,6 +204,14 @@ fn run(command: Command) -> Result<()> {
         Command::Info { file, owner, form } => {
             let key = keygen::read(&owner.path()).ok().map(|key| key.public());
             info::run(&file, key, Form::of(form.json), out)?;
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "facelatch", out);
+        }
+        Command::Man { folder } => {
+            fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            clap_mangen::generate_to(Arguments::command(), &folder)
+                .with_context(|| format!("cannot write the pages into {}", folder.display()))?;
         }
     }
     Ok(())
