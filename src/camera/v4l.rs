@@ -3,13 +3,21 @@
 //! The driver asks for the offered format that is nearest to what is wanted, and cuts what `nokhwa` returns
 //! (the whole buffer that the kernel lends) to the frame in it. A frame's time is the kernel's.
 
+use std::os::unix::thread::JoinHandleExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
+use nix::sys::pthread::pthread_kill;
+use nix::sys::signal::Signal;
 use nokhwa::Camera as Capture;
 use nokhwa::utils::{
     CameraFormat, CameraIndex, FrameFormat, RequestedFormat, RequestedFormatType, Resolution,
 };
+use signal_hook::consts::SIGURG;
+use signal_hook::flag;
 
 use super::jpeg::{Found, find, size_of};
 use super::watched::{Driver, OwnedFrame};
@@ -48,6 +56,7 @@ impl Driver for V4l {
     }
 
     fn open(settings: &V4lSettings) -> Result<Self, CameraError> {
+        wake_on_signal(settings)?;
         let gone = |error: nokhwa::NokhwaError| gone(settings, error.to_string());
         let index = CameraIndex::Index(index_of(settings)?);
         let any = RequestedFormat::with_formats(RequestedFormatType::None, &FORMATS);
@@ -75,6 +84,25 @@ impl Driver for V4l {
         frame.bytes.extend_from_slice(bytes);
         Ok(())
     }
+
+    fn interrupt(thread: &JoinHandle<()>) {
+        if let Err(error) = pthread_kill(thread.as_pthread_t(), Signal::SIGURG) {
+            log::debug!("a camera's thread cannot be woken: {error}");
+        }
+    }
+}
+
+/// Lets SIGURG end a system call that waits, and do nothing else. A signal that the program does not use, and that
+/// is ignored where nobody takes it.
+fn wake_on_signal(settings: &V4lSettings) -> Result<(), CameraError> {
+    static TAKEN: Mutex<bool> = Mutex::new(false);
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if !*taken {
+        let seen = Arc::new(AtomicBool::new(false));
+        flag::register(SIGURG, seen).map_err(|error| gone(settings, error.to_string()))?;
+        *taken = true;
+    }
+    Ok(())
 }
 
 fn gone(settings: &V4lSettings, reason: String) -> CameraError {
