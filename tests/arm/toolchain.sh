@@ -5,6 +5,8 @@
 set -euo pipefail
 target=aarch64-unknown-linux-gnu
 cache=${FACELATCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/facelatch}/arm-toolchain
+# shellcheck source=tests/arm/debian.sh
+. "$(dirname "${BASH_SOURCE[0]}")/debian.sh"
 say() { echo "toolchain: $*" >&2; }
 
 # The cross linker, and libclang for the V4L2 headers.
@@ -16,34 +18,16 @@ need_packages() {
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross libclang-14-dev >&2
 }
 
-# apt for both architectures, with its own state, so that dpkg learns of no foreign architecture.
-write_apt_configuration() {
-  mkdir -p "$cache"/apt/{lists/partial,archives/partial,parts,debs}
-  cp /etc/apt/sources.list.d/debian.sources "$cache/apt/parts/"
-  cat >"$cache/apt/conf" <<EOF
-APT::Architecture "amd64"; APT::Architectures { "amd64"; "arm64"; };
-Dir::Etc::sourcelist "/dev/null"; Dir::Etc::sourceparts "$cache/apt/parts";
-Dir::State "$cache/apt"; Dir::State::lists "$cache/apt/lists"; Dir::State::status "/var/lib/dpkg/status";
-Dir::Cache "$cache/apt"; Dir::Cache::archives "$cache/apt/archives";
-Acquire::Languages "none"; Acquire::Retries "3"; APT::Sandbox::User "root";
-EOF
-}
-
 unpack_debian_rust() {
-  local version series llvm deb
-  write_apt_configuration
-  apt-get -c "$cache/apt/conf" -qq update >&2
-  version=$(apt-cache -c "$cache/apt/conf" policy libstd-rust-web-dev:arm64 | awk '/Candidate:/{print $2}')
+  local version series llvm
+  debian_update
+  version=$(debian_apt cache policy libstd-rust-web-dev:arm64 | awk '/Candidate:/{print $2}')
   [ -n "$version" ] && [ "$version" != "(none)" ] || { say "Debian has no libstd-rust-web-dev:arm64"; exit 1; }
   series=$(cut -d. -f1,2 <<<"$version")
-  llvm=$(apt-cache -c "$cache/apt/conf" depends "libstd-rust-web-$series:amd64=$version" |
-    awk '/Depends: libllvm/{print $2}')
+  llvm=$(debian_apt cache depends "libstd-rust-web-$series:amd64=$version" | awk '/Depends: libllvm/{print $2}')
   say "unpacking rustc-web $version"
-  (cd "$cache/apt/debs" && apt-get -c "$cache/apt/conf" -qq download "rustc-web:amd64=$version" \
-    "libstd-rust-web-$series:amd64=$version" "libstd-rust-web-dev:amd64=$version" \
-    "libstd-rust-web-dev:arm64=$version" "$llvm:amd64" >&2)
-  for deb in "$cache"/apt/debs/*.deb; do dpkg -x "$deb" "$cache/root"; done
-  rm "$cache"/apt/debs/*.deb
+  debian_unpack "$cache/root" "rustc-web:amd64=$version" "libstd-rust-web-$series:amd64=$version" \
+    "libstd-rust-web-dev:amd64=$version" "libstd-rust-web-dev:arm64=$version" "$llvm:amd64"
 }
 
 write_wrappers() {

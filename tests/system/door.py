@@ -1,0 +1,187 @@
+"""The system test: the packaged firmware on a whole machine, from the first start to a new model.
+
+Prints what it saw, step by step, in the board's time; leaves the console of every start and a timeline in the
+folder of the run.
+"""
+
+import argparse
+import sys
+import time
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+from machine import Event, Machine, Parts, Unexpected
+from timeline import draw
+
+# Frames a second that the camera shows: what an emulated core keeps up with.
+RATE = 5.0
+# By how much longer or shorter a pulse may look.
+LATE = 0.15
+# facelatchd.service, WatchdogSec; and what killing and releasing take.
+WATCHDOG, KILLING = 5.0, 2.0
+
+
+class Story:
+    """What happens at the door, in order."""
+
+    def __init__(self, machine: Machine, board: Path, scene: Path) -> None:
+        self.machine = machine
+        self.board = tomllib.loads(board.read_text())
+        self.pulse = self.board["lock"]["pulse_ms"] / 1000
+        chapters = tomllib.loads((scene / "scene.toml").read_text())["chapter"]
+        self.chapters = {chapter["title"]: chapter for chapter in chapters}
+        self.told: list[tuple[int, float, str]] = []
+        self.history: list[list[Event]] = []
+
+    def tell(self, words: str) -> None:
+        self.told.append((self.machine.boot, self.machine.clock, words))
+        print(f"{self.machine.clock:7.1f} s  {words}", flush=True)
+
+    def show(self, title: str, skip: float = 0.0) -> None:
+        """Begins to show a chapter of the scene, without its first `skip` seconds."""
+        chapter = self.chapters[title]
+        start, end = chapter["from_ms"] // 100 + round(skip * 10), chapter["to_ms"] // 100
+        self.machine.tell(f"play {start} {end} {RATE}")
+
+    def leave(self) -> None:
+        """The doorway is empty for a second."""
+        self.show("empty doorway")
+        self.machine.wait_for(lambda event: event.kind == "shown", "the film's end", 10)
+
+    def power_on(self) -> None:
+        self.machine.power_on()
+        self.machine.wait_for(lambda event: event.kind == "ready", "the stage", 120)
+        self.machine.tell("plug")
+        self.leave()
+
+    def power_cut(self) -> None:
+        self.machine.cut_power()
+        self.history.append(list(self.machine.events))
+
+    def expect_pulse(self, within: float, what: str) -> None:
+        driven = self.machine.pin("strike", 1, within)
+        released = self.machine.pin("strike", 0, self.pulse + 2)
+        length = released.at - driven.at
+        if abs(length - self.pulse) > LATE:
+            raise Unexpected(f"{what}: the strike was driven for {length:.2f} s instead of {self.pulse} s")
+        self.tell(f"{what}: strike driven for {length:.2f} s")
+
+    def expect_refusal(self, reason: str, title: str) -> None:
+        since = self.machine.clock
+        self.show(title)
+        self.machine.log(f"refused: {reason}", 20)
+        if changes := self.machine.changes("strike", since):
+            raise Unexpected(f"{title}: the strike was touched: {changes}")
+        self.tell(f"{title}: refused, the strike stays released")
+        self.leave()
+
+    # The steps.
+
+    def install(self) -> None:
+        self.machine.tell("run dpkg -i /opt/stage/facelatch.deb", 240)
+        self.machine.log("the door is locked and attended to", 60)
+        self.tell("the package is installed, the service runs")
+        exposure = self.machine.tell("run systemd-analyze security --no-pager facelatchd | tail -n 1", 120)
+        self.tell(f"systemd-analyze security: {exposure}")
+
+    def enrol_owner(self) -> None:
+        self.machine.tell("press button 200")
+        self.show("owner enrols", skip=1.5)
+        self.machine.log("enrolled person", 30)
+        self.tell("the owner is enrolled by button")
+        self.leave()
+
+    def owner_comes_home(self) -> None:
+        self.show("owner comes home")
+        self.expect_pulse(15, "the owner comes home")
+        self.leave()
+
+    def strangers(self) -> None:
+        self.expect_refusal("Unknown", "stranger")
+        self.expect_refusal("NotAlive", "photo of owner")
+
+    def camera_fails(self) -> None:
+        self.machine.tell("mute on")
+        silent = self.machine.log("camera", 15)
+        self.tell(f"the camera is silent: {silent.what}")
+        self.machine.tell("press exit 200")
+        self.expect_pulse(2, "exit is pressed without a camera")
+        self.machine.tell("unplug")
+        self.tell("the camera is unplugged")
+        self.machine.tell("press exit 200")
+        self.expect_pulse(2, "exit is pressed again")
+        self.machine.tell("mute off")
+        self.machine.tell("plug")
+        self.machine.log("the camera delivers frames", 20)
+        self.tell("the camera is back")
+        self.leave()
+        self.owner_comes_home()
+
+    def daemon_freezes(self) -> None:
+        self.show("owner comes home")
+        driven = self.machine.pin("strike", 1, 15)
+        self.machine.tell("run kill -STOP $(systemctl show --property MainPID --value facelatchd)")
+        released = self.machine.pin("strike", 0, self.pulse + WATCHDOG + KILLING)
+        self.machine.log("the door is locked and attended to", 60)
+        length = released.at - driven.at
+        self.tell(f"frozen while the strike is driven: killed by systemd, strike released after {length:.2f} s, restarted")
+        self.leave()
+
+    def power_is_cut_while_enrolling(self) -> None:
+        self.machine.tell("press button 200")
+        self.show("resident enrols", skip=1.3)
+        gallery = self.board["flash"]["gallery"]
+        self.machine.flash_write(gallery["offset"], gallery["offset"] + gallery["size"], within=60)
+        self.tell("the power is cut while the resident is being written")
+        self.power_cut()
+
+    def starts_again(self) -> None:
+        self.power_on()
+        gallery = self.machine.log("people enrolled", 60).what
+        self.machine.log("the door is locked and attended to", 60)
+        if not gallery.endswith(("1 people enrolled, 0 records do not open", "2 people enrolled, 0 records do not open")):
+            raise Unexpected(f"after the power cut: {gallery}")
+        self.tell(f"started again: {gallery}")
+        self.owner_comes_home()
+
+    def kernel_panics(self) -> None:
+        self.show("owner comes home")
+        self.machine.pin("strike", 1, 15)
+        self.tell("the kernel panics while the strike is driven")
+        self.history.append(list(self.machine.events))
+        self.machine.panic()
+        self.tell("the hardware watchdog resets the machine")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in (*(part.name for part in fields(Parts)), "out", "board", "scene"):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, required=True)
+    given = parser.parse_args()
+    machine = Machine(Parts(**{part.name: getattr(given, part.name) for part in fields(Parts)}), given.out)
+    story = Story(machine, given.board, given.scene)
+    started = time.monotonic()
+    try:
+        story.power_on()
+        story.install()
+        story.enrol_owner()
+        story.owner_comes_home()
+        story.strangers()
+        story.camera_fails()
+        story.daemon_freezes()
+        story.power_is_cut_while_enrolling()
+        story.starts_again()
+        story.kernel_panics()
+    except Unexpected as error:
+        story.tell(f"FAILED: {error}")
+        story.history.append(list(machine.events))
+        sys.exit(f"the consoles are in {given.out}/boot-*.log")
+    finally:
+        machine.end()
+        draw(story.history, story.told, given.out / "timeline.svg")
+    print(f"the whole story took {time.monotonic() - started:.0f} s; its timeline is {given.out}/timeline.svg")
+
+
+if __name__ == "__main__":
+    main()
