@@ -27,9 +27,9 @@ def of_network(network: nn.Module) -> Embed:
     return embed
 
 
-def of_file(path: Path, exact: bool = False, threads: int = 1) -> Embed:
+def of_file(path: Path) -> Embed:
     """A QDQ file, its output in whole steps times scale."""
-    session = qdq.session(path, exact, threads)
+    session = qdq.session(path, exact=False)
     return lambda pictures: np.asarray(session.run(None, {"pixels": pictures})[0])
 
 

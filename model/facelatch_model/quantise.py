@@ -5,7 +5,7 @@ A network is traced (`torch.fx`) and every value that the device stores gets a q
     pixels -> [Pixels] -> Conv -> ReLU -> [Activation] -> Conv -> [Activation] -> Add -> ReLU -> [Activation] -> ...
 
 Weights are symmetric int8 in -127..=127 with one scale for each output channel; activations are int8 with one scale and one
-zero point for each tensor. `qdq.export` writes the same quantisers as a QDQ ONNX file.
+zero point for each tensor. Scales are powers of two: see `rounding`. `qdq.export` writes the same quantisers as a QDQ ONNX file.
 
 What is understood: Conv2d (with a BatchNorm2d behind it), Linear, ReLU and PReLU behind one of these, addition of two tensors
 (with a ReLU behind it), global mean, nearest-neighbour upsampling by two, Flatten, Identity, Dropout. Anything else is an
@@ -234,7 +234,7 @@ def fine_tune(
     Each of `losses` computes the loss of one batch from the network. The rate falls along a cosine to nothing; Adam, since
     the weights are near a minimum and only move by steps.
     """
-    ranges = [quantiser.log_scale for quantiser in quantisers(network)]
+    ranges = [quantiser.exponent for quantiser in quantisers(network)]
     weights = [parameter for parameter in network.parameters() if all(parameter is not r for r in ranges)]
     groups = [{"params": weights}, {"params": ranges, "lr": RANGE_RATE * learning_rate}]
     optimiser = torch.optim.Adam(groups, lr=learning_rate)
