@@ -156,11 +156,37 @@ fn wrong_input_is_told_with_a_next_step() {
 }
 
 #[test]
+fn the_doctor_says_what_is_missing_here_and_how_to_mend_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let board = concat!(env!("CARGO_MANIFEST_DIR"), "/boards/raspberry-pi-4.toml");
+    let text = fs::read_to_string(board).expect("a board file");
+    let without = text.replace("/dev/video0", "/dev/video_absent").replace("GPIO22", "GPIO27");
+    fs::write(folder.path().join("raspberry-pi-4.toml"), without).expect("written");
+    let doctor = |arguments: &[&str]| facelatch(folder.path(), &[&["doctor"], arguments].concat());
+    let twice = doctor(&["--board", "raspberry-pi-4.toml"]);
+    assert_eq!(twice.status.code(), Some(2));
+    assert!(said(&twice).1.contains("which inputs.enrol_button uses already"), "{:?}", said(&twice));
+    fs::write(folder.path().join("raspberry-pi-4.toml"), text.replace("/dev/video0", "/dev/video_absent"))
+        .expect("written");
+    let ill = doctor(&["--board", "raspberry-pi-4.toml", "--json"]);
+    assert_eq!(ill.status.code(), Some(1));
+    let report: serde_json::Value = serde_json::from_str(&said(&ill).0).expect("JSON");
+    let camera = &report["findings"][0];
+    assert_eq!((&camera["part"], &camera["verdict"]), (&"camera".into(), &"wrong".into()));
+    assert!(camera["remedy"].as_str().is_some_and(|words| !words.is_empty()), "{camera}");
+    let well = doctor(&[]);
+    assert!(well.status.success(), "the simulated board runs anywhere: {:?}", said(&well));
+    assert!(said(&doctor(&["--user", "no such"])).1.contains("there is no user"));
+    let (no_models, _) = said(&doctor(&["--models", "."]));
+    assert!(no_models.contains("WRONG") && no_models.contains("-> copy the released models"), "{no_models}");
+}
+
+#[test]
 fn shells_and_the_manual_know_every_command() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (script, _) = said(&facelatch(folder.path(), &["completions", "bash"]));
     assert!(facelatch(folder.path(), &["man", "pages"]).status.success());
-    for command in ["eval", "cluster", "calibrate", "pack"] {
+    for command in ["eval", "cluster", "calibrate", "pack", "doctor"] {
         assert!(script.contains(&format!("facelatch__subcmd__{command}")), "{command} in {script}");
         let page = folder.path().join(format!("pages/facelatch-{command}.1"));
         assert!(

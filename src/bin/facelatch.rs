@@ -10,10 +10,10 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use facelatch::board::BOARD;
 use facelatch::firmware::start::open_gallery;
+use facelatch::host::ink::Ink;
 use facelatch::host::output::Form;
-use facelatch::host::{bench, calibrate, cluster, cohort, eval, faces, info, keygen, models, pack};
+use facelatch::host::{bench, calibrate, cluster, cohort, doctor, eval, faces, info, keygen, models, pack};
 
-const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/model/release");
 const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/boards/sim/scene.mjpeg");
 
 /// The owner's tool for a facelatch door lock.
@@ -29,7 +29,7 @@ enum Command {
     /// Checks a folder of models and shows what distances between faces mean.
     Models {
         /// Folder of the models.
-        #[arg(default_value = MODELS)]
+        #[arg(default_value = models::released())]
         folder: PathBuf,
     },
     /// Shows what the lock sees in pictures: faces, their quality, how alive they look.
@@ -38,7 +38,7 @@ enum Command {
         #[arg(required = true, value_name = "PICTURE")]
         pictures: Vec<PathBuf>,
         /// Folder of the models.
-        #[arg(long, value_name = "FOLDER", default_value = MODELS)]
+        #[arg(long, value_name = "FOLDER", default_value = models::released())]
         models: PathBuf,
         /// Print comma-separated values, one row for each face.
         #[arg(long)]
@@ -61,10 +61,12 @@ enum Command {
     Calibrate(calibrate::CalibrateOptions),
     /// Draws templates that belong to nobody, which calibrate tries a lock with.
     Cohort(cohort::CohortOptions),
+    /// Tells whether the lock can run on this machine, and how to mend what is missing.
+    Doctor(doctor::DoctorOptions),
     /// Measures every stage on this machine.
     Bench {
         /// Folder of the models.
-        #[arg(long, value_name = "FOLDER", default_value = MODELS)]
+        #[arg(long, value_name = "FOLDER", default_value = models::released())]
         models: PathBuf,
         /// A film of JPEG pictures with people.
         #[arg(long, value_name = "FILE", default_value = FILM)]
@@ -130,7 +132,7 @@ struct Pack {
     #[arg(short, long, value_name = "FILE", default_value = "models.flm")]
     out: PathBuf,
     /// Folder of the models.
-    #[arg(long, value_name = "FOLDER", default_value = MODELS)]
+    #[arg(long, value_name = "FOLDER", default_value = models::released())]
     models: PathBuf,
     /// A detector of your own (.onnx); its contract stands beside it as .toml.
     #[arg(long, value_name = "FILE")]
@@ -170,7 +172,7 @@ impl Pack {
 
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("facelatch: {error:#}");
             ExitCode::from(2)
@@ -178,7 +180,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<()> {
+fn run(command: Command) -> Result<ExitCode> {
     let out = &mut io::stdout().lock();
     match command {
         Command::Models { folder } => models::run(&folder, out)?,
@@ -194,6 +196,12 @@ fn run(command: Command) -> Result<()> {
             calibrate::run(&options, lock, out)?;
         }
         Command::Cohort(options) => cohort::run(&options, out)?,
+        Command::Doctor(options) => {
+            let ink = Ink::of(&io::stdout());
+            if !doctor::run(&options, &BoardDrivers, ink, out)? {
+                return Ok(ExitCode::from(1));
+            }
+        }
         Command::Bench { models, film, runs } => {
             let here = std::env::current_exe()?;
             let programs = vec![here.with_file_name("facelatchd"), here];
@@ -214,5 +222,27 @@ fn run(command: Command) -> Result<()> {
                 .with_context(|| format!("cannot write the pages into {}", folder.display()))?;
         }
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
+
+/// What the drivers of a board tell the doctor.
+struct BoardDrivers;
+
+#[cfg(feature = "device")]
+impl doctor::Drivers for BoardDrivers {
+    fn line(&self, name: &str) -> Option<Option<doctor::Located>> {
+        let place = facelatch::firmware::linux::look_up(name);
+        Some(place.map(|place| doctor::Located {
+            chip: place.chip.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            offset: place.offset,
+            consumer: place.consumer,
+        }))
+    }
+
+    fn frame(&self, board: &facelatch::board::Board) -> Option<Result<String, String>> {
+        Some(facelatch::firmware::linux::frame_in_words(board).map_err(|error| error.to_string()))
+    }
+}
+
+#[cfg(not(feature = "device"))]
+impl doctor::Drivers for BoardDrivers {}

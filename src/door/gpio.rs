@@ -75,19 +75,38 @@ pub struct Wire {
     pub pull: Pull,
 }
 
-impl Wire {
-    fn find(&self) -> Result<(PathBuf, u32), GpioError> {
-        let unknown = || GpioError::Unknown { line: self.line.to_owned() };
-        let Some((chip, offset)) = self.line.split_once(':') else {
-            let found = gpiocdev::find_named_line(self.line).ok_or_else(unknown)?;
-            return Ok((found.chip, found.info.offset));
-        };
-        let offset = offset.parse().map_err(|_| unknown())?;
-        chip_called(chip).map(|chip| (chip, offset)).ok_or_else(unknown)
-    }
+/// The chip's device file and the line's number on it, of a line's name or `CHIP:OFFSET`.
+fn find(line: &str) -> Option<(PathBuf, u32)> {
+    let Some((chip, offset)) = line.split_once(':') else {
+        let found = gpiocdev::find_named_line(line)?;
+        return Some((found.chip, found.info.offset));
+    };
+    Some((chip_called(chip)?, offset.parse().ok()?))
+}
 
+/// Where a line is, and who uses it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The chip's device file.
+    pub chip: PathBuf,
+    /// The line's number on it.
+    pub offset: u32,
+    /// What whoever uses it calls itself.
+    pub consumer: Option<String>,
+}
+
+/// Looks for a line without taking it. `line` is its name or `CHIP:OFFSET`; `None`: there is none.
+#[must_use]
+pub fn look_up(line: &str) -> Option<Place> {
+    let (chip, offset) = find(line)?;
+    let info = gpiocdev::Chip::from_path(&chip).ok()?.line_info(offset).ok()?;
+    Some(Place { chip, offset, consumer: info.used.then_some(info.consumer) })
+}
+
+impl Wire {
     fn request(&self, configure: impl FnOnce(&mut Builder)) -> Result<Request, GpioError> {
-        let (chip, offset) = self.find()?;
+        let (chip, offset) =
+            find(self.line).ok_or_else(|| GpioError::Unknown { line: self.line.to_owned() })?;
         let mut builder = Request::builder();
         builder.with_consumer("facelatch").on_chip(chip).with_line(offset);
         configure(&mut builder);

@@ -22,11 +22,14 @@ use crate::board::Board;
 use crate::board::schema::{Active, Bias, Line, Outputs};
 use crate::camera::v4l::{V4l, V4lSettings};
 use crate::camera::watched::WatchedCamera;
+use crate::camera::{Camera, CameraError};
 use crate::door::gpio::{GpioError, GpioInputs, Pull, Wire};
 use crate::door::inputs::Input;
 use crate::door::lights::{Light, Lights};
 use crate::door::panel::PinPanel;
 use crate::door::pins::StrikeGuard;
+
+pub use crate::door::gpio::look_up;
 
 /// Why the device does not run.
 #[derive(Debug, Error)]
@@ -93,6 +96,20 @@ pub fn run(board: &Board, places: &Places) -> Result<(), LinuxError> {
 /// When the strike's line cannot be used.
 pub fn release(board: &Board) -> Result<(), LinuxError> {
     strike(board).map(drop)
+}
+
+/// How long a camera may take to its first frame. A choice: USB cameras take up to two seconds.
+const FIRST_FRAME: Duration = Duration::from_secs(6);
+
+/// Waits for one frame of the board's camera, and says in words what it is.
+///
+/// # Errors
+/// When none comes.
+pub fn frame_in_words(board: &Board) -> Result<String, CameraError> {
+    let deadline = Duration::from_millis(board.camera.deadline_ms);
+    let mut watched = WatchedCamera::<V4l>::new(camera(board), deadline);
+    let frame = watched.next_frame(FIRST_FRAME)?;
+    Ok(format!("{}x{} pixels of {:?}", frame.width, frame.height, frame.format))
 }
 
 fn wire(line: &Line) -> Wire {

@@ -7,6 +7,13 @@ use crate::face::models::{ModelError, ModelFolder};
 use crate::inference::{LoadError, LoadOptions, Network};
 use thiserror::Error;
 
+/// Folder of the released models: beside the sources where these are, else where the package puts them.
+#[must_use]
+pub fn released() -> &'static str {
+    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/model/release");
+    if Path::new(sources).is_dir() { sources } else { "/usr/share/facelatch/models" }
+}
+
 /// Why the models could not be shown.
 #[derive(Debug, Error)]
 pub enum ModelsError {

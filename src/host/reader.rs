@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use thiserror::Error;
 
+use super::models;
 use crate::camera::replay::{Replay, ReplayOptions};
 use crate::camera::{Camera, CameraError, PixelFormat};
 use crate::face::align::{CROP_BYTES, CROP_SIDE};
@@ -33,9 +34,6 @@ pub enum ReaderError {
     Embed(#[from] EmbedError),
 }
 
-/// The models that are released with this program.
-pub const RELEASED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/model/release");
-
 /// Which face of a picture counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Choice {
@@ -49,7 +47,7 @@ pub enum Choice {
 #[derive(Debug, Clone, Args)]
 pub struct Looking {
     /// Folder of the models.
-    #[arg(long, value_name = "FOLDER", default_value = RELEASED)]
+    #[arg(long, value_name = "FOLDER", default_value = models::released())]
     pub models: PathBuf,
     /// The pictures are aligned crops of 112x112 pixels already.
     #[arg(long)]

@@ -24,6 +24,7 @@ use self::probes::{Probe, Probes};
 use self::strangers::{Proposal, Strangers, computed_upper_bound, propose};
 use super::collection::{Collection, CollectionError};
 use super::looked::{Looked, LooksError};
+use super::models;
 use super::reader::{FaceReader, Looking, ReaderError};
 use super::statistics::Rate;
 use crate::board::BOARD;
@@ -97,6 +98,10 @@ A stranger is somebody who is not enrolled; the rates are for one look of one st
 three looks of five that agree, and for a living face, on top of that. A written threshold can make the door stricter than
 its board file does, never laxer, and holds for this embedder only.";
 
+fn released_cohort() -> PathBuf {
+    Path::new(models::released()).join("cohort.bin")
+}
+
 /// What to calibrate, and by what.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES, group(ArgGroup::new("gallery").required(true).args(["state", "people"])))]
@@ -114,7 +119,7 @@ pub struct CalibrateOptions {
     #[arg(long, value_name = "FOLDER")]
     pub probes: Option<PathBuf>,
     /// Templates of nobody, as facelatch cohort makes them.
-    #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/model/release/cohort.bin"))]
+    #[arg(long, value_name = "FILE", default_value_os_t = released_cohort())]
     pub cohort: PathBuf,
     /// Strangers who may be let in at one look, such as 1e-4; without it, what the board file says.
     #[arg(long, value_name = "RATE", default_value_t = BOARD.recognition.false_accept_rate, value_parser = rate)]
