@@ -10,15 +10,14 @@ use thiserror::Error;
 
 use super::frame::{self, Decoder, Piece};
 use super::link::{RATE_SILENCE, RATE_TRIAL};
-use super::message::{
-    About, Answer, Command, Order, PROTOCOL, Request, Stage, Status, ToHost, ToLock, WireError,
-};
+use super::message::{About, Answer, Command, Order, PROTOCOL, Request, Stage, ToHost, ToLock, WireError};
 use super::owner::{OwnerKey, Purpose};
+use super::sealed::SealError;
 
 /// Silence after which the lock is given up. Longer than a lock takes to start.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// First pause before a request is repeated; it doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(300);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(300);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Longest that one request is repeated, even though something is heard.
 const REQUEST_MOST: Duration = Duration::from_secs(120);
@@ -123,6 +122,9 @@ pub enum ClientError {
     /// The owner does not want it.
     #[error("nothing was sent")]
     Cancelled,
+    /// What came cannot be opened.
+    #[error(transparent)]
+    Sealed(#[from] SealError),
 }
 
 /// A session with a lock.
@@ -207,15 +209,14 @@ impl<'w> Client<'w> {
         }
     }
 
-    /// How the lock is.
+    /// Listens for a while to whatever comes by itself.
     ///
     /// # Errors
-    /// As [`Client::ask`].
-    pub fn status(&mut self) -> Result<Status, ClientError> {
-        match self.ask(&Request::Status)? {
-            Answer::Status(status) => Ok(status),
-            _ => Err(ClientError::Answer),
-        }
+    /// When the port is gone.
+    pub fn idle(&mut self, time: Duration) -> Result<(), ClientError> {
+        let until = self.wire.now() + time;
+        while self.hear(until)?.is_some() {}
+        Ok(())
     }
 
     /// Orders something as the owner. It may have been done when an error is returned.

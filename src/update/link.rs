@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use super::frame::{self, Decoder, Piece};
 use super::message::{
-    About, Answer, Command, NONCE_BYTES, Order, PROTOCOL, Request, Status, ToHost, ToLock, WireError,
-    WireSignature,
+    About, Answer, Command, NONCE_BYTES, Order, PART_BYTES, PROTOCOL, Request, Status, ToHost, ToLock,
+    WireError, WireSignature,
 };
 use super::owner::{OwnerId, Purpose};
 use super::transfer::Inbox;
+use super::vitals::Vitals;
 
 /// How long a nonce may be used. A choice: far longer than any signature takes.
 const NONCE_LIFE: Duration = Duration::from_secs(30);
@@ -63,6 +64,13 @@ pub trait Lock {
     fn about(&self) -> About;
     /// How the lock is.
     fn status(&mut self, now: Duration) -> Status;
+    /// What happens at the door, and how the lock's parts are.
+    fn vitals(&mut self, now: Duration) -> Vitals;
+    /// The bytes of a parcel from `offset` on, at most `len`.
+    ///
+    /// # Errors
+    /// When there is no such parcel any more.
+    fn part(&self, parcel: u32, offset: u32, len: usize) -> Result<Vec<u8>, WireError>;
     /// A random number that never comes again.
     ///
     /// # Errors
@@ -87,11 +95,17 @@ pub trait Lock {
     fn begin(&mut self, package: &Announced) -> Result<Begin, WireError>;
     /// Bytes that are handed to [`Lock::store`] at once, at most half of the window.
     fn block_bytes(&self) -> usize;
-    /// Stores the next bytes. Returns how many bytes of the package, from its start, no power cut can take away.
+    /// Begins to store the next bytes. Only asked when [`Lock::stored`] knows of nothing under way.
     ///
     /// # Errors
     /// When the storage fails.
-    fn store(&mut self, offset: u32, bytes: &[u8]) -> Result<u32, WireError>;
+    fn store(&mut self, offset: u32, bytes: &[u8]) -> Result<(), WireError>;
+    /// How many bytes of the package, from its start, no power cut can take away; `None` while bytes are being
+    /// stored.
+    ///
+    /// # Errors
+    /// When the storage failed.
+    fn stored(&mut self) -> Result<Option<u32>, WireError>;
     /// All bytes are stored: begins to check them. How far that is, the status says.
     ///
     /// # Errors
@@ -158,29 +172,51 @@ impl Link {
         self.decoder = decoder;
     }
 
-    /// Does what is due: stores at most one block of a transfer, and goes back to the slow rate when nothing is
-    /// heard. Returns whether more could be stored at once.
+    /// Does what is due: hands at most one block of a transfer to the storage, and goes back to the slow rate when
+    /// nothing is heard. Returns whether more could be stored at once.
     pub fn poll(&mut self, now: Duration, lock: &mut dyn Lock) -> bool {
         if self.baud != self.base_baud && now >= self.give_up_at {
             self.baud = self.base_baud;
             self.decoder = Decoder::default();
         }
-        let Some(transfer) = &mut self.transfer else { return false };
+        if self.transfer.is_none() {
+            return false;
+        }
+        let stored = self.store(lock);
+        if stored.is_err() {
+            self.break_off();
+        }
+        stored.unwrap_or(false)
+    }
+
+    /// Takes note of what is durable and hands the next block to the storage, if that is ready for it. Whether
+    /// another one could follow at once.
+    fn store(&mut self, lock: &mut dyn Lock) -> Result<bool, WireError> {
+        let Some(Transfer { inbox, .. }) = &mut self.transfer else { return Ok(false) };
+        let before = inbox.progress();
+        let Some(durable) = lock.stored()? else { return Ok(false) };
+        inbox.settled(durable);
         let block = lock.block_bytes();
-        let Some((offset, bytes)) = transfer.inbox.ready(block) else { return false };
-        let len = bytes.len();
-        match lock.store(offset, bytes) {
-            Ok(durable) => transfer.inbox.stored(len, durable),
-            Err(_) => {
-                let transfer = transfer.number;
-                self.transfer = None;
-                self.send(&ToHost::NoTransfer { transfer });
-                return false;
+        let mut more = false;
+        if let Some((offset, bytes)) = inbox.ready(block) {
+            let len = bytes.len();
+            lock.store(offset, bytes)?;
+            inbox.handed_on(len);
+            if let Some(durable) = lock.stored()? {
+                inbox.settled(durable);
+                more = inbox.ready(block).is_some();
             }
         }
-        let more = transfer.inbox.ready(block).is_some();
-        self.acknowledge();
-        more
+        if inbox.progress() != before {
+            self.acknowledge();
+        }
+        Ok(more)
+    }
+
+    fn break_off(&mut self) {
+        if let Some(Transfer { number, .. }) = self.transfer.take() {
+            self.send(&ToHost::NoTransfer { transfer: number });
+        }
     }
 
     /// Bytes for the line.
@@ -286,6 +322,8 @@ impl Link {
                 self.transfer = None;
                 lock.reset().map(|()| Answer::Done)
             }
+            Request::Vitals => Ok(Answer::Vitals(lock.vitals(now))),
+            Request::Part { parcel, offset } => lock.part(parcel, offset, PART_BYTES).map(Answer::Part),
         }
     }
 

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::owner::{OwnerId, SIGNATURE_BYTES};
+use super::vitals::Vitals;
 
 /// Version of the protocol. A lock and a computer that differ in it tell so and go no further.
 pub const PROTOCOL: u8 = 1;
@@ -26,6 +27,8 @@ pub const PROTOCOL: u8 = 1;
 pub const SEGMENT_BYTES: usize = 1024;
 /// Bytes of the number that is used once.
 pub const NONCE_BYTES: usize = 16;
+/// Bytes of a parcel in one answer, but for its last.
+pub const PART_BYTES: usize = 1024;
 /// Longest text within a message, in bytes.
 pub const MAX_TEXT: usize = 400;
 
@@ -41,6 +44,10 @@ pub mod capability {
     pub const CLOCK: u32 = 1 << 3;
     /// Can change the line's rate.
     pub const RATE: u32 = 1 << 4;
+    /// Tells [`super::Request::Vitals`].
+    pub const VITALS: u32 = 1 << 5;
+    /// Gives pictures of its camera to its owner.
+    pub const SNAPSHOT: u32 = 1 << 6;
 }
 
 /// To the lock.
@@ -85,7 +92,7 @@ pub enum ToLock<'a> {
 }
 
 /// To the computer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ToHost {
     /// Answers a hello.
     Hello {
@@ -171,6 +178,15 @@ pub enum Request {
     },
     /// Make the lock as new: no owner, nobody enrolled. The lock's button must be held.
     Reset,
+    /// What happens at the door, and how the lock's parts are.
+    Vitals,
+    /// A part of a parcel, [`PART_BYTES`] of it unless fewer are left. Whoever asks needs the owner's key to open it.
+    Part {
+        /// The parcel, from [`Answer::Parcel`].
+        parcel: u32,
+        /// Its first byte.
+        offset: u32,
+    },
 }
 
 /// What the owner signs.
@@ -230,10 +246,12 @@ pub enum Command {
         /// Milliseconds since 1970-01-01 00:00 UTC.
         unix_ms: u64,
     },
+    /// The newest frame of the camera, as a parcel: a JPEG. Busy until there is one.
+    Snapshot,
 }
 
 /// A good answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Answer {
     /// It is done.
     Done,
@@ -256,6 +274,18 @@ pub enum Answer {
     People(Vec<PersonEntry>),
     /// Entries of the log, by number. Not all may fit: ask on from behind the last, until none comes.
     Log(Vec<LogEntry>),
+    /// What happens at the door, and how the lock's parts are.
+    Vitals(Vitals),
+    /// Something that is longer than a frame and sealed for the owner (see [`super::sealed`]), to be fetched by
+    /// [`Request::Part`] until the next parcel is ordered.
+    Parcel {
+        /// Its number.
+        parcel: u32,
+        /// Its bytes.
+        bytes: u32,
+    },
+    /// A part of a parcel.
+    Part(Vec<u8>),
 }
 
 /// How the lock is.
@@ -413,6 +443,9 @@ pub enum WireError {
         /// The rate.
         baud: u32,
     },
+    /// There is no such parcel.
+    #[error("the lock does not have this any more: ask for it again")]
+    NoParcel,
 }
 
 impl WireError {

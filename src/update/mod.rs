@@ -16,7 +16,10 @@ pub mod link;
 pub mod message;
 pub mod owner;
 pub mod package;
+pub mod questions;
+pub mod sealed;
 #[cfg(feature = "serial")]
 pub mod serial;
 pub mod transfer;
 pub mod upload;
+pub mod vitals;

@@ -87,6 +87,10 @@ impl OwnerKey {
         OwnerId(self.0.verifying_key().to_bytes())
     }
 
+    pub(super) fn signing(&self) -> &SigningKey {
+        &self.0
+    }
+
     /// Signs `bytes` for `purpose`.
     #[must_use]
     pub fn sign(&self, purpose: Purpose, bytes: &[u8]) -> [u8; SIGNATURE_BYTES] {

@@ -79,13 +79,16 @@ impl Inbox {
         (len > 0).then(|| (self.base, &self.window[..len.min(block)]))
     }
 
-    /// `len` bytes of what was ready were handed to the storage, of which the first `durable` bytes of the package
-    /// are there for good.
-    pub fn stored(&mut self, len: usize, durable: u32) {
+    /// `len` bytes of what was ready were handed to the storage.
+    pub fn handed_on(&mut self, len: usize) {
         self.base += len as u32;
-        self.durable = durable.clamp(self.durable, self.base);
         self.window.copy_within(len.min(WINDOW_BYTES).., 0);
         self.present = self.present.checked_shr(len.div_ceil(SEGMENT_BYTES) as u32).unwrap_or(0);
+    }
+
+    /// The first `durable` bytes of the package are there for good.
+    pub fn settled(&mut self, durable: u32) {
+        self.durable = durable.clamp(self.durable, self.base);
     }
 
     /// How far it is.

@@ -221,8 +221,7 @@ impl Upload<'_> {
     }
 
     fn pause(&self, client: &mut Client<'_>, watch: &mut dyn Watch) -> Result<(), ClientError> {
-        let until = client.wire.now() + POLL;
-        while client.hear(until)?.is_some() {}
+        client.idle(POLL)?;
         client.console().for_each(|line| watch.console(&line));
         Ok(())
     }

@@ -7,7 +7,9 @@ use facelatch::update::message::{
     About, Answer, Command, NONCE_BYTES, PersonEntry, Stage, Status, WireError, capability,
 };
 use facelatch::update::owner::OwnerId;
+use facelatch::update::sealed;
 use facelatch::update::transfer::WINDOW_BYTES;
+use facelatch::update::vitals::{DoorState, Vitals};
 use sha2::{Digest, Sha256};
 
 use crate::line::TestLock;
@@ -37,6 +39,8 @@ pub struct MemoryLock {
     on_trial: Option<[u8; 32]>,
     checking_until: Option<Duration>,
     nonces: u64,
+    picture: Vec<u8>,
+    parcel: Vec<u8>,
 }
 
 impl MemoryLock {
@@ -59,6 +63,8 @@ impl MemoryLock {
             on_trial: None,
             checking_until: None,
             nonces: 0,
+            picture: Vec::new(),
+            parcel: Vec::new(),
         }
     }
 }
@@ -88,6 +94,32 @@ impl Lock for MemoryLock {
             up_seconds: now.as_secs() as u32,
             update: self.stage.clone(),
         }
+    }
+
+    fn vitals(&mut self, now: Duration) -> Vitals {
+        Vitals {
+            up_ms: now.as_millis() as u64,
+            unix_ms: None,
+            door: DoorState::Locked,
+            shows: "rest".to_owned(),
+            strike_driven: false,
+            failures: 0,
+            locked_out_ms: 0,
+            frames: 7,
+            sight: None,
+            stages: Vec::new(),
+            flash: Vec::new(),
+            version: 1,
+            embedding_id: 2,
+            decisions: Vec::new(),
+        }
+    }
+
+    fn part(&self, parcel: u32, offset: u32, len: usize) -> Result<Vec<u8>, WireError> {
+        if parcel != 1 {
+            return Err(WireError::NoParcel);
+        }
+        Ok(self.parcel.iter().skip(offset as usize).take(len).copied().collect())
     }
 
     fn nonce(&mut self) -> Result<[u8; NONCE_BYTES], WireError> {
@@ -135,7 +167,7 @@ impl Lock for MemoryLock {
         BLOCK
     }
 
-    fn store(&mut self, offset: u32, bytes: &[u8]) -> Result<u32, WireError> {
+    fn store(&mut self, offset: u32, bytes: &[u8]) -> Result<(), WireError> {
         assert_eq!(offset as usize, self.durable as usize + self.pending.len(), "blocks come in order");
         self.pending.extend_from_slice(bytes);
         self.stored += 1;
@@ -144,7 +176,11 @@ impl Lock for MemoryLock {
             self.slot[self.durable as usize..end].copy_from_slice(&self.pending);
             (self.durable, self.pending) = (end as u32, Vec::new());
         }
-        Ok(self.durable)
+        Ok(())
+    }
+
+    fn stored(&mut self) -> Result<Option<u32>, WireError> {
+        Ok(Some(self.durable))
     }
 
     fn finish(&mut self) -> Result<(), WireError> {
@@ -175,6 +211,15 @@ impl Lock for MemoryLock {
             Command::SetTime { unix_ms } => {
                 self.unix_ms = *unix_ms;
                 Ok(Answer::Done)
+            }
+            Command::Snapshot if self.picture.is_empty() => {
+                self.picture = vec![7; 5_000];
+                Err(WireError::Busy { reason: "no frame yet".to_owned() })
+            }
+            Command::Snapshot => {
+                let owner = self.owner.expect("somebody ordered it");
+                self.parcel = sealed::seal(&owner, &self.picture).expect("sealed");
+                Ok(Answer::Parcel { parcel: 1, bytes: self.parcel.len() as u32 })
             }
             _ => Err(WireError::Unknown),
         }

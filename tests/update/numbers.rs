@@ -27,9 +27,16 @@ fn messages_keep_their_numbers() {
 #[test]
 fn requests_and_orders_keep_their_numbers() {
     let owner = OwnerId([0; 32]);
-    let requests =
-        [Request::Status, Request::Nonce, Request::Rate { baud: 1 }, Request::Own { owner }, Request::Reset];
-    assert_eq!(requests.map(|request| first(&request)), [0, 1, 2, 3, 4]);
+    let requests = [
+        Request::Status,
+        Request::Nonce,
+        Request::Rate { baud: 1 },
+        Request::Own { owner },
+        Request::Reset,
+        Request::Vitals,
+        Request::Part { parcel: 0, offset: 0 },
+    ];
+    assert_eq!(requests.map(|request| first(&request)), [0, 1, 2, 3, 4, 5, 6]);
     let orders = [
         Command::Begin { package: [0; 32], bytes: 0, version: 0, embedding_id: 0 },
         Command::Finish { transfer: 0 },
@@ -38,14 +45,22 @@ fn requests_and_orders_keep_their_numbers() {
         Command::Delete { person: 0 },
         Command::Log { from: 0 },
         Command::SetTime { unix_ms: 0 },
+        Command::Snapshot,
     ];
-    assert_eq!(orders.map(|order| first(&order)), [0, 1, 2, 3, 4, 5, 6]);
+    assert_eq!(orders.map(|order| first(&order)), [0, 1, 2, 3, 4, 5, 6, 7]);
 }
 
 #[test]
 fn answers_stages_and_errors_keep_their_numbers() {
-    let answers = [Answer::Done, Answer::Active, Answer::People(Vec::new()), Answer::Log(Vec::new())];
-    assert_eq!(answers.map(|answer| first(&answer)), [0, 4, 5, 6]);
+    let answers = [
+        Answer::Done,
+        Answer::Active,
+        Answer::People(Vec::new()),
+        Answer::Log(Vec::new()),
+        Answer::Parcel { parcel: 0, bytes: 0 },
+        Answer::Part(Vec::new()),
+    ];
+    assert_eq!(answers.map(|answer| first(&answer)), [0, 4, 5, 6, 8, 9]);
     let reason = String::new;
     let stages = [
         Stage::None,
@@ -73,6 +88,7 @@ fn answers_stages_and_errors_keep_their_numbers() {
         WireError::Busy { reason: reason() },
         WireError::Nobody { person: 0 },
         WireError::Rate { baud: 0 },
+        WireError::NoParcel,
     ];
-    assert_eq!(errors.map(|error| first(&error)), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
+    assert_eq!(errors.map(|error| first(&error)), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
 }

@@ -131,3 +131,22 @@ fn a_lock_that_was_started_anew_says_so() {
     let heard = say(&mut link, &mut lock, 0, &ToLock::Data { transfer: 3, offset: 0, bytes: &[1; 9] });
     assert_eq!(heard, [ToHost::NoTransfer { transfer: 3 }]);
 }
+
+#[test]
+fn a_picture_is_for_the_owner_alone() {
+    let mut lock = MemoryLock::new(Some(key().public()));
+    let thief = OwnerKey::from_seed(&[9; 32]);
+    assert_eq!(error_of(with_client(&mut lock, |c| c.snapshot(&thief))), WireError::Signature);
+    let picture = with_client(&mut lock, |c| c.snapshot(&key())).expect("a picture");
+    assert_eq!(picture.as_slice(), [7; 5_000]);
+    let part = |parcel| Request::Part { parcel, offset: 0 };
+    assert_eq!(error_of(with_client(&mut lock, |c| c.ask(&part(2)))), WireError::NoParcel);
+    let Ok(Answer::Part(stolen)) = with_client(&mut lock, |c| c.ask(&part(1))) else { panic!("a part") };
+    assert!(!stolen.windows(8).any(|window| window == [7; 8]), "the picture is not sealed");
+}
+
+#[test]
+fn anybody_may_see_what_happens_at_the_door() {
+    let mut lock = MemoryLock::new(None);
+    assert_eq!(with_client(&mut lock, |c| c.vitals()).expect("answers").frames, 7);
+}

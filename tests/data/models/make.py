@@ -1,9 +1,10 @@
 """Write small random QDQ networks with what ONNX Runtime computes from them.
 
-    python make.py OUT_DIR
+    python make.py OUT_DIR [NAME...]
 
 Each network NAME gives NAME.onnx, NAME.pixels (u8, [1, H, W, 3]) and NAME.expected: for every output, in order,
-its int8 values in NHWC. The reference runs unfused in f32, so a value may differ by one step.
+its int8 values in NHWC. The reference runs unfused in f32, so a value may differ by one step. Those that only fill
+packages (finder, student-a, student-b) give NAME.onnx alone.
 """
 
 import sys
@@ -140,7 +141,7 @@ class Net:
                     node.input[i] = name
         self.outputs.append((name, *self.scale_of[x], self.shape[x]))
 
-    def write(self, directory: Path, name: str) -> None:
+    def write(self, directory: Path, name: str, reference: bool) -> None:
         pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, [1, self.height, self.width, 3])
         outputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, list(shape)) for n, _, _, shape in self.outputs]
         graph = helper.make_graph(self.nodes, name, [pixels], outputs, self.constants)
@@ -148,6 +149,8 @@ class Net:
         onnx.checker.check_model(model, full_check=True)
         data = model.SerializeToString()
         (directory / f"{name}.onnx").write_bytes(data)
+        if not reference:
+            return
         (directory / f"{name}.pixels").write_bytes(self.picture.tobytes())
         expected = b""
         for value, (_, scale, zero, shape) in zip(self.run([name for name, *_ in self.outputs]), self.outputs, strict=True):
@@ -196,10 +199,37 @@ def classifier() -> Net:
     return net
 
 
+def finder() -> Net:
+    """A detector with the outputs that the firmware reads, which finds nothing sensible."""
+    net = Net(5, 24, 32)
+    x = net.conv(net.pixels, 8, 3, 2, activation="relu")
+    x = net.conv(net.conv(x, 8, 3, 2, activation="relu"), 8, 3, 2, activation="relu")
+    for name, channels in (("score", 1), ("box", 4), ("landmarks", 10)):
+        net.output(net.conv(x, channels), name)
+    return net
+
+
+def student(seed: int) -> Net:
+    """An embedder of aligned crops that nobody trained: those of two seeds have nothing in common."""
+    net = Net(seed, 112, 112)
+    x = net.conv(net.pixels, 8, 3, 2, activation="relu")
+    for channels in (12, 16, 16):
+        x = net.conv(x, net.shape[x][1], 3, 2, depthwise=True, activation="relu")
+        x = net.conv(x, channels, activation="prelu")
+    x = net.conv(x, 16, 7, pad=0, depthwise=True)
+    net.output(net.conv(x, 128), "embedding")
+    return net
+
+
+WITH_REFERENCE = {"embedder": embedder, "detector": detector, "classifier": classifier}
+ALONE = {"finder": finder, "student-a": lambda: student(6), "student-b": lambda: student(7)}
+
+
 def main() -> None:
     directory = Path(sys.argv[1])
-    for name, net in (("embedder", embedder()), ("detector", detector()), ("classifier", classifier())):
-        net.write(directory, name)
+    known = WITH_REFERENCE | ALONE
+    for name in sys.argv[2:] or known:
+        known[name]().write(directory, name, reference=name in WITH_REFERENCE)
 
 
 if __name__ == "__main__":
