@@ -260,6 +260,9 @@ pub struct LockoutTimes {
     pub first_delay_ms: u64,
     /// No delay grows beyond this.
     pub longest_delay_ms: u64,
+    /// A face that stays without being recognised is one more failure each time that this has passed;
+    /// 1,000..=600,000.
+    pub retry_ms: u64,
 }
 
 /// What the flash is made of.
@@ -405,6 +408,7 @@ fn check_ranges(board: &Board) -> Result<(), Complaint> {
     within("enrolment.people", enrolment.people.into(), 1, 1_000)?;
     within("lockout.failures", lockout.failures.into(), 1, 20)?;
     within("lockout.first_delay_ms", lockout.first_delay_ms, 30_000, lockout.longest_delay_ms)?;
+    within("lockout.retry_ms", lockout.retry_ms, 1_000, 600_000)?;
     let rate = recognition.false_accept_rate;
     if !(rate > 0.0 && rate <= 0.01) {
         let reason = format!("recognition.false_accept_rate is {rate}; expected above 0 and at most 0.01");

@@ -2,7 +2,10 @@
 
 use core::time::Duration;
 
+use super::countdown::Countdown;
+use super::event::Frame;
 use super::evidence::{Agreement, Evidence, Face, Obstacle, PersonId, Sighting};
+use super::signal::Signal;
 
 /// How an enrolment runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +69,7 @@ impl EnrolFailure {
 }
 
 /// Where an enrolment stands.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum EnrolStage {
     /// Somebody who may administer has to be recognised first.
     Authorise {
@@ -79,8 +82,8 @@ pub enum EnrolStage {
         authorised_by: Option<PersonId>,
         /// Templates taken so far.
         taken: u8,
-        /// When the last was taken.
-        last: Option<Duration>,
+        /// For how long no other is taken.
+        spacing: Countdown,
         /// What was last in the way.
         obstacle: Option<Obstacle>,
     },
@@ -91,8 +94,8 @@ pub enum EnrolStage {
 pub(super) enum Progress {
     /// Nothing new.
     Waiting,
-    /// The administrator was recognised.
-    Authorised(PersonId),
+    /// An administrator was recognised.
+    Authorised,
     /// Take this frame's template.
     Take,
     /// Take it; it is the last: store the person.
@@ -108,14 +111,33 @@ impl EnrolStage {
     }
 
     pub(super) fn take(authorised_by: Option<PersonId>) -> Self {
-        Self::Take { authorised_by, taken: 0, last: None, obstacle: None }
+        Self::Take { authorised_by, taken: 0, spacing: Countdown::default(), obstacle: None }
     }
 
-    /// Frames in which the face that wants to authorise was judged.
-    pub(super) fn judged(&self) -> u32 {
+    /// `time` passes.
+    pub(super) fn pass(&mut self, time: Duration, gap: Duration) {
         match self {
-            Self::Authorise { evidence } => evidence.judged(),
-            Self::Take { .. } => 0,
+            Self::Authorise { evidence } => evidence.pass(time, gap),
+            Self::Take { spacing, .. } => {
+                spacing.pass(time);
+            }
+        }
+    }
+
+    /// What the frames say of a face that wants to authorise.
+    pub(super) fn authorising(&mut self) -> Option<&mut Evidence> {
+        match self {
+            Self::Authorise { evidence } => Some(evidence),
+            Self::Take { .. } => None,
+        }
+    }
+
+    pub(super) fn signal(&self) -> Signal {
+        match self {
+            Self::Authorise { .. } => Signal::ShowAdministrator,
+            Self::Take { obstacle: Some(obstacle), .. } => Signal::Hindered(*obstacle),
+            Self::Take { taken: 0, .. } => Signal::Look,
+            Self::Take { .. } => Signal::HoldStill,
         }
     }
 
@@ -128,16 +150,22 @@ impl EnrolStage {
         }
     }
 
-    /// What a frame does. `agreement` is the evidence that an administrator must give.
+    /// What a frame that was taken `age` ago does. `agreement` is the evidence that an administrator must give.
     pub(super) fn see(
         &mut self,
-        sighting: &Sighting,
+        (sighting, age): Frame<'_>,
         policy: &EnrolPolicy,
         agreement: &Agreement,
     ) -> Progress {
         match self {
-            Self::Authorise { evidence } => authorise(evidence, sighting, agreement),
-            Self::Take { authorised_by, taken, last, obstacle } => {
+            Self::Authorise { evidence } => match authorise(evidence, (sighting, age), agreement) {
+                None => Progress::Waiting,
+                Some(person) => {
+                    *self = Self::take(Some(person));
+                    Progress::Authorised
+                }
+            },
+            Self::Take { authorised_by, taken, spacing, obstacle } => {
                 let face = match sighting {
                     Sighting::Nobody => return Progress::Waiting,
                     Sighting::Several { .. } => return Progress::Failed(EnrolFailure::TwoFaces),
@@ -155,27 +183,32 @@ impl EnrolStage {
                 if !face.same_as_pending {
                     return Progress::Failed(EnrolFailure::SomebodyElse);
                 }
-                take_in_turn(face, taken, last, policy)
+                take_in_turn(taken, spacing, age, policy)
             }
         }
     }
 }
 
-fn authorise(evidence: &mut Evidence, sighting: &Sighting, agreement: &Agreement) -> Progress {
+/// The administrator on whom the frames agree.
+pub(super) fn authorise(
+    evidence: &mut Evidence,
+    (sighting, age): Frame<'_>,
+    agreement: &Agreement,
+) -> Option<PersonId> {
     let Sighting::One(face) = sighting else {
         evidence.clear();
-        return Progress::Waiting;
+        return None;
     };
     let administrator = Face { person: face.person.filter(|(_, administers)| *administers), ..*face };
-    evidence.add(&administrator, agreement.counted, agreement.gap);
-    evidence.agreed(agreement.needed).map_or(Progress::Waiting, Progress::Authorised)
+    evidence.add(&administrator, age, agreement);
+    evidence.agreed(agreement)
 }
 
-fn take_in_turn(face: &Face, taken: &mut u8, last: &mut Option<Duration>, policy: &EnrolPolicy) -> Progress {
-    if last.is_some_and(|last| face.captured_at < last + policy.spacing) {
+fn take_in_turn(taken: &mut u8, spacing: &mut Countdown, age: Duration, policy: &EnrolPolicy) -> Progress {
+    if spacing.left() > age {
         return Progress::Waiting;
     }
-    *last = Some(face.captured_at);
+    *spacing = Countdown::new(policy.spacing);
     *taken += 1;
     if *taken >= policy.templates { Progress::TakeLast } else { Progress::Take }
 }

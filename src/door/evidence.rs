@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use heapless::Deque;
+use heapless::Vec;
 
 /// Frames that can be remembered: the most that `n` of "k of n" may be.
 pub const MAX_WINDOW: usize = 16;
@@ -79,17 +79,20 @@ pub struct Agreement {
     pub needed: usize,
     /// Frames among which they are counted ("n"), at most [`MAX_WINDOW`].
     pub counted: usize,
+    /// Frames that were judged without agreement, after which a face counts as a failure.
+    pub refused_after: u32,
     /// Frames farther apart do not belong together.
     pub gap: Duration,
 }
 
 /// What the last frames of one track came to.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Evidence {
     track: Option<u32>,
-    window: Deque<Option<PersonId>, MAX_WINDOW>,
+    window: Vec<Option<PersonId>, MAX_WINDOW>,
     judged: u32,
-    newest: Duration,
+    /// How long ago the newest frame was taken.
+    age: Duration,
 }
 
 impl Evidence {
@@ -98,45 +101,64 @@ impl Evidence {
         *self = Self::default();
     }
 
-    /// Adds a frame; a face of another track begins anew, and so does one that was away for longer than
-    /// `gap`: frames agree only when they follow one another. A frame that is not newer than the last says
-    /// nothing again. Frames with an obstacle other than
-    /// [`Obstacle::NotAlive`] count as seen but not as judged.
-    pub fn add(&mut self, face: &Face, window: usize, gap: Duration) {
+    /// `time` passes. Frames so old that no frame can follow them, none being older than `gap`, are forgotten.
+    pub(super) fn pass(&mut self, time: Duration, gap: Duration) {
+        self.age = self.age.saturating_add(time);
+        if self.track.is_none() || self.age > gap.saturating_mul(2) {
+            self.clear();
+        }
+    }
+
+    /// Adds a frame that was taken `age` ago; a face of another track begins anew, and so does one that was away
+    /// for longer than the gap: frames agree only when they follow one another. A frame that is not newer than
+    /// the last says nothing again. Frames with an obstacle other than [`Obstacle::NotAlive`] count as seen but
+    /// not as judged.
+    pub fn add(&mut self, face: &Face, age: Duration, agreement: &Agreement) {
         let known = self.track == Some(face.track);
-        if known && face.captured_at <= self.newest {
+        if known && age >= self.age {
             return;
         }
-        let away = face.captured_at.saturating_sub(self.newest) > gap;
+        let away = self.age.saturating_sub(age) > agreement.gap;
         if !known || away {
             self.clear();
             self.track = Some(face.track);
         }
-        self.newest = face.captured_at;
+        self.age = age;
         let person = face.person.filter(|_| face.obstacle.is_none()).map(|(id, _)| id);
-        while self.window.len() >= window.clamp(1, MAX_WINDOW) {
-            self.window.pop_front();
+        while self.window.len() >= agreement.counted.clamp(1, MAX_WINDOW) {
+            self.window.remove(0);
         }
-        self.window.push_back(person).expect("the oldest was taken out");
+        self.window.push(person).expect("the oldest was taken out");
         if face.obstacle.is_none() || face.obstacle == Some(Obstacle::NotAlive) {
-            self.judged += 1;
+            self.judged = agreement.refused_after.min(self.judged + 1);
         }
     }
 
-    /// The person that at least `needed` of the remembered frames show, the newest among them, if no
-    /// other person is among them.
+    /// Counts judged frames anew: those so far were one failure.
+    pub(super) fn begin_another_try(&mut self) {
+        self.judged = 0;
+    }
+
+    /// The person that enough of the remembered frames show, the newest among them, if no other person is among
+    /// them.
     #[must_use]
-    pub fn agreed(&self, needed: usize) -> Option<PersonId> {
-        let newest = (*self.window.back()?)?;
+    pub fn agreed(&self, agreement: &Agreement) -> Option<PersonId> {
+        let newest = (*self.window.last()?)?;
         let mut named = self.window.iter().flatten();
         let votes = self.window.iter().flatten().count();
-        (named.all(|person| *person == newest) && votes >= needed.max(1)).then_some(newest)
+        (named.all(|person| *person == newest) && votes >= agreement.needed.max(1)).then_some(newest)
     }
 
-    /// Frames of this track in which a face was good enough to be judged.
+    /// Whether the face was good enough to be judged in any frame.
     #[must_use]
-    pub fn judged(&self) -> u32 {
-        self.judged
+    pub fn is_judged(&self) -> bool {
+        self.judged > 0
+    }
+
+    /// Whether it was judged so often that it is a failure.
+    #[must_use]
+    pub fn is_failure(&self, agreement: &Agreement) -> bool {
+        self.judged >= agreement.refused_after
     }
 
     /// Frames of the window that show `agreed`'s person, and frames in it.
@@ -150,6 +172,10 @@ impl Evidence {
 mod tests {
     use super::*;
 
+    const AGREEMENT: Agreement =
+        Agreement { needed: 3, counted: 5, refused_after: 5, gap: Duration::from_secs(1) };
+    const LESS: Agreement = Agreement { needed: 2, ..AGREEMENT };
+
     fn face(track: u32, person: Option<u32>) -> Face {
         Face {
             track,
@@ -162,9 +188,9 @@ mod tests {
 
     fn after(faces: &[Face]) -> Evidence {
         let mut evidence = Evidence::default();
-        for (step, face) in (1..).zip(faces) {
-            let captured_at = face.captured_at + Duration::from_millis(10) * step;
-            evidence.add(&Face { captured_at, ..*face }, 5, Duration::from_secs(1));
+        for face in faces {
+            evidence.pass(Duration::from_millis(10), AGREEMENT.gap);
+            evidence.add(face, Duration::ZERO, &AGREEMENT);
         }
         evidence
     }
@@ -173,40 +199,48 @@ mod tests {
     fn three_frames_of_five_agree_even_when_some_match_nobody() {
         let some = face(1, Some(7));
         let none = face(1, None);
-        assert_eq!(after(&[some, none, some, none, some]).agreed(3), Some(PersonId(7)));
-        assert_eq!(after(&[some, none, some, none, none]).agreed(2), None, "the newest must agree");
+        assert_eq!(after(&[some, none, some, none, some]).agreed(&AGREEMENT), Some(PersonId(7)));
+        assert_eq!(after(&[some, none, some, none, none]).agreed(&LESS), None, "the newest must agree");
     }
 
     #[test]
     fn another_person_or_another_track_breaks_the_agreement() {
-        assert_eq!(
-            after(&[face(1, Some(7)), face(1, Some(8)), face(1, Some(7)), face(1, Some(7))]).agreed(3),
-            None
-        );
-        assert_eq!(after(&[face(1, Some(7)), face(1, Some(7)), face(2, Some(7))]).agreed(2), None);
+        let mixed = [face(1, Some(7)), face(1, Some(8)), face(1, Some(7)), face(1, Some(7))];
+        assert_eq!(after(&mixed).agreed(&AGREEMENT), None);
+        assert_eq!(after(&[face(1, Some(7)), face(1, Some(7)), face(2, Some(7))]).agreed(&LESS), None);
     }
 
     #[test]
     fn frames_with_a_gap_between_them_do_not_agree() {
-        let later = Face { captured_at: Duration::from_millis(1001), ..face(1, Some(7)) };
-        assert_eq!(after(&[face(1, Some(7)), face(1, Some(7)), later]).agreed(2), None);
+        let mut evidence = after(&[face(1, Some(7)), face(1, Some(7))]);
+        evidence.pass(Duration::from_millis(1001), AGREEMENT.gap);
+        evidence.add(&face(1, Some(7)), Duration::ZERO, &AGREEMENT);
+        assert_eq!(evidence.agreed(&LESS), None);
+    }
+
+    #[test]
+    fn frames_that_were_looked_at_late_agree_as_they_were_taken() {
+        let mut evidence = after(&[face(1, Some(7))]);
+        evidence.pass(Duration::from_millis(1500), AGREEMENT.gap);
+        evidence.add(&face(1, Some(7)), Duration::from_millis(600), &AGREEMENT);
+        assert_eq!(evidence.agreed(&LESS), Some(PersonId(7)));
     }
 
     #[test]
     fn one_frame_that_is_delivered_again_and_again_is_one_vote() {
         let mut evidence = Evidence::default();
         for _ in 0..5 {
-            evidence.add(&face(1, Some(7)), 5, Duration::from_secs(1));
+            evidence.add(&face(1, Some(7)), Duration::ZERO, &AGREEMENT);
         }
-        assert_eq!(evidence.agreed(2), None);
+        assert_eq!(evidence.agreed(&LESS), None);
     }
 
     #[test]
     fn a_face_with_an_obstacle_is_no_evidence() {
         let flat = Face { obstacle: Some(Obstacle::NotAlive), ..face(1, Some(7)) };
-        assert_eq!(after(&[flat; 5]).agreed(1), None);
-        assert_eq!(after(&[flat; 5]).judged(), 5);
+        assert_eq!(after(&[flat; 5]).agreed(&Agreement { needed: 1, ..AGREEMENT }), None);
+        assert!(after(&[flat; 5]).is_failure(&AGREEMENT));
         let blurred = Face { obstacle: Some(Obstacle::Blurred), ..face(1, Some(7)) };
-        assert_eq!(after(&[blurred; 5]).judged(), 0);
+        assert!(!after(&[blurred; 5]).is_judged());
     }
 }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::os::fd::BorrowedFd;
 
-use super::machine::Event;
+use super::event::Event;
 
 /// An input of the board.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -19,12 +19,22 @@ pub struct LockoutPolicy {
     pub longest_delay: Duration,
 }
 
-/// Failures so far, and until when nobody is let in. This is what is kept in flash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+impl LockoutPolicy {
+    /// The delay after so many failures.
+    fn delay(&self, failures: u32) -> Duration {
+        let Some(beyond) = failures.checked_sub(self.failures) else { return Duration::ZERO };
+        let doubled = self.first_delay.saturating_mul(1 << beyond.min(31));
+        doubled.min(self.longest_delay)
+    }
+}
+
+/// Failures so far, and for how long nobody is let in. This is what is kept in flash, with every failure, at
+/// the end of a delay and with a success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Lockout {
-    /// Failures since the last success.
+    /// Failures since the last success, counted no further than to the longest delay.
     pub failures: u32,
-    /// Rest of the delay at the time of writing: a restart begins it anew, never shortens it.
+    /// Rest of the delay. A restart begins it anew with what was kept: it is never shortened.
     pub remaining: Duration,
 }
 
@@ -32,15 +42,16 @@ impl Lockout {
     /// One more failure; the delay that follows it.
     #[must_use]
     pub fn failed(self, policy: &LockoutPolicy) -> Self {
-        let failures = self.failures.saturating_add(1);
-        let remaining = match failures.checked_sub(policy.failures) {
-            None => Duration::ZERO,
-            Some(beyond) => policy
-                .first_delay
-                .saturating_mul(1_u32.checked_shl(beyond.min(31)).unwrap_or(u32::MAX))
-                .min(policy.longest_delay),
-        };
-        Self { failures, remaining }
+        let next = self.failures.saturating_add(1);
+        let failures = if policy.delay(self.failures) < policy.longest_delay { next } else { self.failures };
+        Self { failures, remaining: policy.delay(failures).max(self.remaining) }
+    }
+
+    /// `time` passes. Returns whether a delay ended with that.
+    pub(super) fn pass(&mut self, time: Duration) -> bool {
+        let served = !self.remaining.is_zero() && self.remaining <= time;
+        self.remaining = self.remaining.saturating_sub(time);
+        served
     }
 }
 

@@ -2,125 +2,41 @@
 
 use core::time::Duration;
 
-use heapless::Vec;
-
-use super::enrol::{EnrolFailure, EnrolPolicy, EnrolStage, Progress};
-use super::evidence::{Agreement, Evidence, Face, Obstacle, PersonId, Sighting};
+use super::contacts::{ContactPolicy, Contacts};
+use super::countdown::Countdown;
+use super::delete::DeleteStage;
+use super::enrol::{EnrolFailure, EnrolPolicy, EnrolStage};
+use super::event::{Action, Actions, Event, Fault, push};
+use super::evidence::{Agreement, Evidence, Obstacle, PersonId};
 use super::lockout::{Lockout, LockoutPolicy};
 use super::signal::Signal;
+use super::strike::{Asking, Strike, StrikePolicy};
 
 /// Everything about the lock that a board decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DoorPolicy {
-    /// How long the strike is driven for one opening.
-    pub pulse: Duration,
+    /// How long the strike is driven.
+    pub strike: StrikePolicy,
     /// When frames agree; a frame older than its gap is no evidence, and evidence begins anew.
     pub agreement: Agreement,
     /// How long a face must be away before it is looked at anew, after an opening or an enrolment.
     pub settle: Duration,
-    /// Judged frames without agreement after which a face counts as a failure.
-    pub frames_to_refuse: u32,
+    /// A face that stays is one more failure each time that this has passed.
+    pub retry: Duration,
     /// How long a result is shown.
     pub show_result: Duration,
     /// A press at least this long asks for a deletion instead of an enrolment.
     pub long_press: Duration,
-    /// The door may stand open this long before it is an alarm.
-    pub held_open: Duration,
+    /// Times of the door's contact.
+    pub contacts: ContactPolicy,
     /// How enrolment runs.
     pub enrol: EnrolPolicy,
     /// Delay after failures.
     pub lockout: LockoutPolicy,
 }
 
-/// What can break and keep the door from opening for faces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Fault {
-    /// No frames.
-    Camera = 1,
-    /// The gallery cannot be read.
-    Storage = 2,
-    /// The networks do not run.
-    Model = 4,
-    /// A pin does not answer.
-    Pins = 8,
-}
-
-/// Something that happened.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Event {
-    /// Time passed.
-    Tick,
-    /// A frame was judged.
-    Seen(Sighting),
-    /// The enrol button went down or up.
-    Button(bool),
-    /// The exit button went down or up.
-    Exit(bool),
-    /// The door was opened or closed.
-    DoorOpen(bool),
-    /// The case was opened or closed.
-    Tamper(bool),
-    /// The owner, who proved to be it, opens the door.
-    OwnerUnlock,
-    /// The owner lets the next face be enrolled.
-    OwnerEnrol,
-    /// Something broke or is well again.
-    Fault(Fault, bool),
-    /// How many people are enrolled, and whether there is room for another.
-    Gallery {
-        /// People enrolled.
-        people: usize,
-        /// Whether there is no room.
-        full: bool,
-    },
-    /// The person could not be stored.
-    EnrolStorageFailed,
-}
-
-/// Why somebody was not let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Refusal {
-    /// A living face that nobody enrolled has.
-    Unknown,
-    /// A picture of a face.
-    NotAlive,
-}
-
-/// Something to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Drive the strike or release it.
-    Strike(bool),
-    /// The door was opened for a person.
-    Opened(PersonId),
-    /// Somebody was not let in.
-    Refused(Refusal),
-    /// An enrolment begins: forget templates of an earlier one.
-    EnrolBegin,
-    /// Take the template of the frame that was just judged.
-    EnrolTake,
-    /// Store the person of the templates taken.
-    EnrolCommit,
-    /// Forget the templates taken.
-    EnrolAbort(EnrolFailure),
-    /// Delete a person.
-    Delete(PersonId),
-    /// Keep this over a restart.
-    Keep(Lockout),
-    /// The door was opened without leave.
-    ForcedOpen,
-    /// The door stands open for too long.
-    HeldOpen,
-    /// The case was opened.
-    Tampered,
-}
-
-/// What one event asks for, in order.
-pub type Actions = Vec<Action, 8>;
-
 /// What the lock is about.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// Locked, looking for somebody.
     Idle,
@@ -131,57 +47,56 @@ pub enum Mode {
     },
     /// Something is over; the face in view must leave before anything begins anew.
     Settling {
-        /// What is shown meanwhile, and until when.
-        shown: Option<(Signal, Duration)>,
-        /// When a face was last in view.
-        face_at: Duration,
+        /// What is shown meanwhile, and for how long.
+        shown: Option<(Signal, Countdown)>,
+        /// For how long nobody must be in view.
+        away: Countdown,
     },
     /// A person is being enrolled.
     Enrolling {
         /// How far it is.
         stage: EnrolStage,
-        /// When its patience ends.
-        until: Duration,
+        /// Rest of its patience.
+        patience: Countdown,
     },
     /// A person is being deleted.
     Deleting {
-        /// What the frames say so far.
-        evidence: Evidence,
-        /// Who is to be deleted, once an administrator and then that person were recognised.
-        chosen: Option<PersonId>,
-        /// Whether an administrator was recognised.
-        authorised: bool,
-        /// When its patience ends.
-        until: Duration,
+        /// How far it is.
+        stage: DeleteStage,
+        /// Rest of its patience.
+        patience: Countdown,
     },
 }
 
-/// The lock's whole state.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Door {
-    policy: DoorPolicy,
-    mode: Mode,
-    evidence: Evidence,
-    /// The track that was already counted as a failure, with the reason.
-    refused: Option<(u32, Refusal, Duration)>,
-    obstacle: Option<Obstacle>,
-    strike: Option<Strike>,
-    lockout: Lockout,
-    locked_out_until: Duration,
-    faults: u8,
-    people: usize,
-    full: bool,
-    button_since: Option<Duration>,
-    door_open_since: Option<Duration>,
-    alarm: bool,
-    held_open_told: bool,
-    tampered: bool,
+/// All that the lock remembers. There is no clock in it: states which behave alike are equal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct State {
+    pub(super) mode: Mode,
+    /// What the frames say of the face before a door at rest.
+    pub(super) evidence: Evidence,
+    /// What is in the way of that face.
+    pub(super) obstacle: Option<Obstacle>,
+    /// The track that was counted as a failure, and after which time it is one again.
+    pub(super) failed: Option<(u32, Countdown)>,
+    /// For how long the last refusal is shown.
+    pub(super) refusal_shown: Countdown,
+    pub(super) strike: Strike,
+    pub(super) contacts: Contacts,
+    pub(super) lockout: Lockout,
+    pub(super) faults: u8,
+    pub(super) people: usize,
+    pub(super) full: bool,
+    /// For how long the button is down, counted no further than to a long press.
+    pub(super) pressed_for: Option<Duration>,
 }
 
-/// A driven strike. However often it is asked for, it never outlasts one pulse without a pause.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Strike {
-    until: Duration,
+/// The lock.
+#[derive(Debug, Clone)]
+pub struct Door {
+    pub(super) policy: DoorPolicy,
+    pub(super) state: State,
+    /// When the last event happened.
+    pub(super) now: Duration,
 }
 
 impl Door {
@@ -189,49 +104,32 @@ impl Door {
     #[must_use]
     pub fn new(policy: DoorPolicy, kept: Lockout, now: Duration) -> Self {
         let remaining = kept.remaining.min(policy.lockout.longest_delay);
-        let kept = Lockout { remaining, ..kept };
-        Self {
-            policy,
+        let state = State {
             mode: Mode::Idle,
             evidence: Evidence::default(),
-            refused: None,
             obstacle: None,
-            strike: None,
-            lockout: kept,
-            locked_out_until: now + kept.remaining,
+            failed: None,
+            refusal_shown: Countdown::default(),
+            strike: Strike::default(),
+            contacts: Contacts::default(),
+            lockout: Lockout { remaining, ..kept },
             faults: 0,
             people: 0,
             full: false,
-            button_since: None,
-            door_open_since: None,
-            alarm: false,
-            held_open_told: false,
-            tampered: false,
-        }
+            pressed_for: None,
+        };
+        Self { policy, state, now }
     }
 
     /// Takes an event that happened at `now`, which never runs backwards. Returns what is to be done.
     pub fn step(&mut self, event: &Event, now: Duration) -> Actions {
         let mut actions = Actions::new();
-        self.pass_time(now, &mut actions);
-        match event {
-            Event::Tick => {}
-            Event::Seen(sighting) => self.see(sighting, now, &mut actions),
-            Event::Button(down) => self.press(*down, now, &mut actions),
-            Event::Exit(true) | Event::OwnerUnlock => {
-                if *event == Event::OwnerUnlock {
-                    self.leave_procedure(EnrolFailure::Cancelled, &mut actions);
-                    self.mode = Mode::Unlocked { person: None };
-                }
-                self.drive(now, &mut actions);
-            }
-            Event::Exit(false) => {}
-            Event::DoorOpen(open) => self.swing(*open, now, &mut actions),
-            Event::Tamper(open) => self.tamper(*open, &mut actions),
-            Event::OwnerEnrol => self.begin_enrolment(EnrolStage::take(None), now, &mut actions),
-            Event::Fault(fault, broken) => self.set_fault(*fault, *broken, &mut actions),
-            Event::Gallery { people, full } => (self.people, self.full) = (*people, *full),
-            Event::EnrolStorageFailed => self.settle(Signal::Failed(EnrolFailure::Storage), now),
+        let was_driven = self.is_driven();
+        self.pass(now.saturating_sub(self.now), &mut actions);
+        self.now = self.now.max(now);
+        self.take(event, &mut actions);
+        if self.is_driven() != was_driven {
+            push(&mut actions, Action::Strike(!was_driven));
         }
         actions
     }
@@ -239,325 +137,184 @@ impl Door {
     /// Whether the strike is driven.
     #[must_use]
     pub fn is_driven(&self) -> bool {
-        self.strike.is_some()
+        self.state.strike.is_driven()
     }
 
-    /// When the strike that is driven will be released.
+    /// When the strike will be released, or driven again, unless something happens before.
     #[must_use]
-    pub fn driven_until(&self) -> Option<Duration> {
-        self.strike.map(|strike| strike.until)
+    pub fn strike_changes_at(&self) -> Option<Duration> {
+        self.state.strike.changes_after().map(|time| self.now + time)
     }
 
     /// What the lock is about.
     #[must_use]
     pub fn mode(&self) -> &Mode {
-        &self.mode
+        &self.state.mode
     }
 
-    /// How long nobody is let in from `now` on; zero when faces are welcome.
+    /// All that it remembers.
     #[must_use]
-    pub fn locked_out_for(&self, now: Duration) -> Duration {
-        self.locked_out_until.saturating_sub(now)
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// How long nobody is let in from the last event on; zero when faces are welcome.
+    #[must_use]
+    pub fn locked_out_for(&self) -> Duration {
+        self.state.lockout.remaining
     }
 
     /// Frames that agree, and frames counted, for the face in view.
     #[must_use]
     pub fn votes(&self) -> (usize, usize) {
-        self.evidence.votes()
+        self.state.evidence.votes()
     }
 
-    /// What lights and buzzer say at `now`.
+    /// What lights and buzzer say after the last event.
     #[must_use]
-    pub fn signal(&self, now: Duration) -> Signal {
-        if self.alarm || self.tampered {
+    pub fn signal(&self) -> Signal {
+        if self.state.contacts.is_alarm() {
             return Signal::Alarm;
         }
-        match &self.mode {
+        match &self.state.mode {
             Mode::Unlocked { .. } => Signal::Welcome,
-            Mode::Settling { shown: Some((signal, until)), .. } if now < *until => *signal,
-            Mode::Enrolling { stage: EnrolStage::Authorise { .. }, .. } => Signal::ShowAdministrator,
-            Mode::Enrolling { stage: EnrolStage::Take { obstacle, taken, .. }, .. } => match obstacle {
-                Some(obstacle) => Signal::Hindered(*obstacle),
-                None if *taken > 0 => Signal::HoldStill,
-                None => Signal::Look,
-            },
-            Mode::Deleting { authorised: false, .. } => Signal::ShowAdministrator,
-            Mode::Deleting { chosen: Some(_), .. } => Signal::Confirm,
-            Mode::Deleting { .. } => Signal::Look,
-            Mode::Idle | Mode::Settling { .. } => self.idle_signal(now),
+            Mode::Settling { shown: Some((signal, left)), .. } if !left.is_over() => *signal,
+            Mode::Enrolling { stage, .. } => stage.signal(),
+            Mode::Deleting { stage, .. } => stage.signal(),
+            Mode::Idle | Mode::Settling { .. } => self.idle_signal(),
         }
     }
 
-    fn idle_signal(&self, now: Duration) -> Signal {
-        let shown = self.policy.show_result;
-        match (self.refused, self.obstacle) {
-            _ if self.faults != 0 => Signal::Fault,
-            _ if now < self.locked_out_until => Signal::LockedOut,
-            (Some((_, _, at)), _) if now < at + shown => Signal::Refused,
-            (_, Some(obstacle)) => Signal::Hindered(obstacle),
-            _ if self.evidence.judged() > 0 => Signal::Looking,
-            _ => Signal::Rest,
+    fn idle_signal(&self) -> Signal {
+        let State { faults, refusal_shown, obstacle, evidence, .. } = &self.state;
+        match obstacle {
+            _ if *faults != 0 => Signal::Fault,
+            _ if self.is_locked_out() => Signal::LockedOut,
+            _ if !refusal_shown.is_over() => Signal::Refused,
+            Some(obstacle) => Signal::Hindered(*obstacle),
+            None if evidence.is_judged() => Signal::Looking,
+            None => Signal::Rest,
         }
     }
 
-    fn pass_time(&mut self, now: Duration, actions: &mut Actions) {
-        if self.strike.is_some_and(|strike| now >= strike.until) {
-            self.release(now, actions);
-        }
-        match &self.mode {
-            Mode::Enrolling { stage, until } if now >= *until => {
-                let failure = stage.timed_out();
-                self.leave_procedure(failure, actions);
-                self.settle(Signal::Failed(failure), now);
+    pub(super) fn is_locked_out(&self) -> bool {
+        !self.locked_out_for().is_zero()
+    }
+
+    fn take(&mut self, event: &Event, actions: &mut Actions) {
+        let driven = self.is_driven();
+        match event {
+            Event::Tick | Event::Exit(false) => {}
+            Event::Seen(sighting) => self.see(sighting, actions),
+            Event::Button(down) => self.press(*down, actions),
+            Event::Exit(true) => self.state.strike.ask(Asking::Exit, &self.policy.strike),
+            Event::OwnerUnlock => {
+                self.leave_procedure(EnrolFailure::Cancelled, actions);
+                self.unlock(None);
             }
-            Mode::Deleting { until, .. } if now >= *until => {
-                self.settle(Signal::Failed(EnrolFailure::NotAuthorised), now);
+            Event::DoorOpen(open) => {
+                let alarm = self.state.contacts.swing(*open, driven, &self.policy.contacts);
+                alarm.into_iter().for_each(|alarm| push(actions, alarm));
+                if *open { self.state.strike.open() } else { self.state.strike.close() }
             }
-            Mode::Settling { face_at, .. } if now >= *face_at + self.policy.settle => self.rest(),
-            _ => {}
+            Event::Tamper(open) => {
+                let alarm = self.state.contacts.tamper(*open);
+                alarm.into_iter().for_each(|alarm| push(actions, alarm));
+            }
+            Event::OwnerEnrol => self.begin_enrolment(EnrolStage::take(None), actions),
+            Event::Fault(fault, broken) => self.set_fault(*fault, *broken, actions),
+            Event::Gallery { people, full } => {
+                (self.state.people, self.state.full) = (*people, *full);
+            }
+            Event::NotDone(failure) => {
+                if matches!(self.state.mode, Mode::Settling { .. }) {
+                    self.settle(Some(Signal::Failed(*failure)));
+                }
+            }
         }
-        let too_long = |since: Duration| now >= since + self.policy.held_open;
-        if self.door_open_since.is_some_and(too_long) && !self.held_open_told {
-            self.held_open_told = true;
-            self.alarm = true;
-            push(actions, Action::HeldOpen);
+        if matches!(self.state.mode, Mode::Unlocked { .. }) && self.state.strike.changes_after().is_none() {
+            self.settle(None);
         }
     }
 
-    fn drive(&mut self, now: Duration, actions: &mut Actions) {
-        if self.strike.is_none() {
-            self.strike = Some(Strike { until: now + self.policy.pulse });
-            push(actions, Action::Strike(true));
+    fn pass(&mut self, time: Duration, actions: &mut Actions) {
+        let (policy, was_driven) = (self.policy, self.is_driven());
+        let state = &mut self.state;
+        state.evidence.pass(time, policy.agreement.gap);
+        state.refusal_shown.pass(time);
+        if state.failed.as_mut().is_some_and(|(_, left)| left.pass(time)) {
+            state.failed = None;
+        }
+        state.pressed_for = state.pressed_for.map(|held| (held + time).min(policy.long_press));
+        if state.lockout.pass(time) {
+            push(actions, Action::Keep(state.lockout));
+        }
+        state.strike.pass(time, &policy.strike);
+        let alarm = state.contacts.pass(time, was_driven, &policy.contacts);
+        alarm.into_iter().for_each(|alarm| push(actions, alarm));
+        self.pass_mode(time, actions);
+    }
+
+    fn pass_mode(&mut self, time: Duration, actions: &mut Actions) {
+        let gap = self.policy.agreement.gap;
+        match &mut self.state.mode {
+            Mode::Idle | Mode::Unlocked { .. } => {}
+            Mode::Settling { shown, away } => {
+                if let Some((_, left)) = shown {
+                    left.pass(time);
+                }
+                if away.pass(time) {
+                    self.rest();
+                }
+            }
+            Mode::Enrolling { stage, patience } => {
+                stage.pass(time, gap);
+                if patience.pass(time) {
+                    let failure = stage.timed_out();
+                    self.fail_procedure(failure, actions);
+                }
+            }
+            Mode::Deleting { stage, patience } => {
+                stage.pass(time, gap);
+                if patience.pass(time) {
+                    self.fail_procedure(EnrolFailure::NotAuthorised, actions);
+                }
+            }
         }
     }
 
-    fn release(&mut self, now: Duration, actions: &mut Actions) {
-        self.strike = None;
-        push(actions, Action::Strike(false));
-        if matches!(self.mode, Mode::Unlocked { .. }) {
-            self.mode = Mode::Settling { shown: None, face_at: now };
-        }
+    pub(super) fn unlock(&mut self, person: Option<PersonId>) {
+        self.state.mode = Mode::Unlocked { person };
+        self.state.contacts.calm();
+        self.state.strike.ask(Asking::Entry, &self.policy.strike);
     }
 
     fn rest(&mut self) {
-        self.mode = Mode::Idle;
-        self.evidence.clear();
-        self.obstacle = None;
+        self.state.mode = Mode::Idle;
+        self.forget_face();
     }
 
-    fn settle(&mut self, signal: Signal, now: Duration) {
-        self.evidence.clear();
-        self.mode = Mode::Settling { shown: Some((signal, now + self.policy.show_result)), face_at: now };
+    pub(super) fn forget_face(&mut self) {
+        self.state.evidence.clear();
+        self.state.obstacle = None;
     }
 
-    fn leave_procedure(&mut self, failure: EnrolFailure, actions: &mut Actions) {
-        if matches!(self.mode, Mode::Enrolling { .. }) {
-            push(actions, Action::EnrolAbort(failure));
-        }
-    }
-
-    fn see(&mut self, sighting: &Sighting, now: Duration, actions: &mut Actions) {
-        let gap = self.policy.agreement.gap;
-        let stale = |face: &Face| face.captured_at > now || now - face.captured_at > gap;
-        if sighting.face().is_some_and(stale) {
-            self.evidence.clear();
-            return;
-        }
-        match &mut self.mode {
-            Mode::Idle => self.look(sighting, now, actions),
-            Mode::Unlocked { .. } => {}
-            Mode::Settling { face_at, .. } => {
-                if sighting.face().is_some() {
-                    *face_at = now;
-                }
-            }
-            Mode::Enrolling { .. } => self.enrol(sighting, now, actions),
-            Mode::Deleting { .. } => self.choose(sighting, now),
-        }
-    }
-
-    fn look(&mut self, sighting: &Sighting, now: Duration, actions: &mut Actions) {
-        let Some(face) = sighting.face() else {
-            self.evidence.clear();
-            self.obstacle = None;
-            return;
-        };
-        self.obstacle = face.obstacle;
-        let Agreement { needed, counted, gap } = self.policy.agreement;
-        self.evidence.add(face, counted, gap);
-        if self.faults != 0 || now < self.locked_out_until {
-            return;
-        }
-        if let Some(person) = self.evidence.agreed(needed) {
-            self.open_for(person, now, actions);
-        } else if self.evidence.judged() >= self.policy.frames_to_refuse {
-            self.refuse(face, now, actions);
-        }
-    }
-
-    fn open_for(&mut self, person: PersonId, now: Duration, actions: &mut Actions) {
-        self.mode = Mode::Unlocked { person: Some(person) };
-        self.refused = None;
-        self.evidence.clear();
-        push(actions, Action::Opened(person));
-        self.drive(now, actions);
-        if self.lockout != Lockout::default() {
-            self.lockout = Lockout::default();
-            push(actions, Action::Keep(self.lockout));
-        }
-    }
-
-    fn refuse(&mut self, face: &Face, now: Duration, actions: &mut Actions) {
-        if self.people == 0 || self.refused.is_some_and(|(track, _, _)| track == face.track) {
-            return;
-        }
-        let reason =
-            if face.obstacle == Some(Obstacle::NotAlive) { Refusal::NotAlive } else { Refusal::Unknown };
-        if face.obstacle.is_some() && reason == Refusal::Unknown {
-            return;
-        }
-        self.refused = Some((face.track, reason, now));
-        self.lockout = self.lockout.failed(&self.policy.lockout);
-        self.locked_out_until = self.locked_out_until.max(now + self.lockout.remaining);
-        push(actions, Action::Refused(reason));
-        push(actions, Action::Keep(self.lockout));
-    }
-
-    fn press(&mut self, down: bool, now: Duration, actions: &mut Actions) {
-        if down {
-            self.button_since.get_or_insert(now);
-            return;
-        }
-        let Some(since) = self.button_since.take() else { return };
-        if now < self.locked_out_until && matches!(self.mode, Mode::Idle | Mode::Settling { .. }) {
-            return;
-        }
-        let long = now.saturating_sub(since) >= self.policy.long_press;
-        match &self.mode {
-            Mode::Idle | Mode::Settling { .. } | Mode::Unlocked { .. } if long => self.begin_deletion(now),
-            Mode::Idle | Mode::Settling { .. } | Mode::Unlocked { .. } => {
-                self.begin_enrolment(EnrolStage::begin(self.people), now, actions);
-            }
-            Mode::Enrolling { .. } => {
-                self.leave_procedure(EnrolFailure::Cancelled, actions);
-                self.settle(Signal::Failed(EnrolFailure::Cancelled), now);
-            }
-            Mode::Deleting { chosen: Some(person), .. } if !long => {
-                push(actions, Action::Delete(*person));
-                self.settle(Signal::Done, now);
-            }
-            Mode::Deleting { .. } => self.settle(Signal::Failed(EnrolFailure::Cancelled), now),
-        }
-    }
-
-    fn begin_enrolment(&mut self, stage: EnrolStage, now: Duration, actions: &mut Actions) {
-        if self.faults != 0 {
-            return;
-        }
-        if self.full {
-            self.settle(Signal::Failed(EnrolFailure::Full), now);
-            return;
-        }
-        push(actions, Action::EnrolBegin);
-        self.evidence.clear();
-        self.obstacle = None;
-        self.mode = Mode::Enrolling { stage, until: now + self.policy.enrol.patience };
-    }
-
-    fn enrol(&mut self, sighting: &Sighting, now: Duration, actions: &mut Actions) {
-        let Mode::Enrolling { stage, until } = &mut self.mode else { return };
-        let progress = stage.see(sighting, &self.policy.enrol, &self.policy.agreement);
-        let judged = stage.judged();
-        match progress {
-            Progress::Waiting if judged >= self.policy.frames_to_refuse => {
-                if let Some(face) = sighting.face() {
-                    self.refuse(face, now, actions);
-                }
-                if now < self.locked_out_until {
-                    self.leave_procedure(EnrolFailure::NotAuthorised, actions);
-                    self.settle(Signal::Failed(EnrolFailure::NotAuthorised), now);
-                }
-            }
-            Progress::Waiting => {}
-            Progress::Authorised(person) => {
-                *stage = EnrolStage::take(Some(person));
-                *until = now + self.policy.enrol.patience;
-            }
-            Progress::Take => push(actions, Action::EnrolTake),
-            Progress::TakeLast => {
-                push(actions, Action::EnrolTake);
-                push(actions, Action::EnrolCommit);
-                self.settle(Signal::Done, now);
-            }
-            Progress::Failed(failure) => {
-                self.leave_procedure(failure, actions);
-                self.settle(Signal::Failed(failure), now);
-            }
-        }
-    }
-
-    fn begin_deletion(&mut self, now: Duration) {
-        if self.people > 0 && self.faults == 0 {
-            let until = now + self.policy.enrol.patience;
-            let evidence = Evidence::default();
-            self.mode = Mode::Deleting { evidence, chosen: None, authorised: false, until };
-        }
-    }
-
-    fn choose(&mut self, sighting: &Sighting, now: Duration) {
-        let Mode::Deleting { evidence, chosen, authorised, until } = &mut self.mode else { return };
-        let Sighting::One(face) = sighting else {
-            evidence.clear();
-            return;
-        };
-        let Agreement { needed, counted, gap } = self.policy.agreement;
-        let counts = |(_, administers): &(PersonId, bool)| *authorised || *administers;
-        evidence.add(&Face { person: face.person.filter(counts), ..*face }, counted, gap);
-        let Some(person) = evidence.agreed(needed) else { return };
-        if *authorised {
-            *chosen = Some(person);
-        } else {
-            *authorised = true;
-            evidence.clear();
-        }
-        *until = now + self.policy.enrol.patience;
-    }
-
-    fn swing(&mut self, open: bool, now: Duration, actions: &mut Actions) {
-        if !open {
-            (self.door_open_since, self.alarm, self.held_open_told) = (None, false, false);
-            return;
-        }
-        let with_leave =
-            self.strike.is_some() || matches!(self.mode, Mode::Unlocked { .. } | Mode::Settling { .. });
-        if self.door_open_since.is_none() && !with_leave {
-            self.alarm = true;
-            push(actions, Action::ForcedOpen);
-        }
-        self.door_open_since.get_or_insert(now);
-    }
-
-    fn tamper(&mut self, open: bool, actions: &mut Actions) {
-        if open && !self.tampered {
-            push(actions, Action::Tampered);
-        }
-        self.tampered = open;
+    pub(super) fn settle(&mut self, signal: Option<Signal>) {
+        self.forget_face();
+        let shown = signal.map(|signal| (signal, Countdown::new(self.policy.show_result)));
+        self.state.mode = Mode::Settling { shown, away: Countdown::new(self.policy.settle) };
     }
 
     fn set_fault(&mut self, fault: Fault, broken: bool, actions: &mut Actions) {
         if !broken {
-            self.faults &= !(fault as u8);
+            self.state.faults &= !(fault as u8);
             return;
         }
-        self.faults |= fault as u8;
-        self.evidence.clear();
+        self.state.faults |= fault as u8;
+        self.state.evidence.clear();
         self.leave_procedure(EnrolFailure::Cancelled, actions);
-        if matches!(self.mode, Mode::Enrolling { .. } | Mode::Deleting { .. }) {
+        if matches!(self.state.mode, Mode::Enrolling { .. } | Mode::Deleting { .. }) {
             self.rest();
         }
     }
-}
-
-fn push(actions: &mut Actions, action: Action) {
-    actions.push(action).expect("no event asks for more than eight things");
 }

@@ -1,7 +1,8 @@
 //! The lock: what may happen at the door, and when.
 //!
 //! Pure: no clock, no files, no pins. Time comes in with every event, wishes go out as [`Action`]s, and what
-//! the lights show follows from the state. It knows people by number only.
+//! the lights show follows from the state. It knows people by number only. The state holds no clock but what is
+//! left of each time ([`countdown`]), so there are finitely many states: `tests/door` visits them all.
 //!
 //! ```text
 //!            short press                      k of n frames agree
@@ -14,7 +15,11 @@
 //! All evidence is joined by "and"; a frame that is too old opens nothing; a fault or a lockout leaves the
 //! exit button alone.
 
+pub mod contacts;
+pub mod countdown;
+pub mod delete;
 pub mod enrol;
+pub mod event;
 pub mod evidence;
 #[cfg(feature = "device")]
 pub mod gpio;
@@ -24,10 +29,17 @@ pub mod lockout;
 pub mod machine;
 pub mod panel;
 pub mod pins;
+mod procedure;
+mod recognition;
 pub mod signal;
+pub mod strike;
 
-pub use enrol::{EnrolFailure, EnrolStage};
+pub use contacts::ContactPolicy;
+pub use delete::DeleteStage;
+pub use enrol::{EnrolFailure, EnrolPolicy, EnrolStage};
+pub use event::{Action, Actions, Event, Fault, Refusal};
 pub use evidence::{Agreement, Face, Obstacle, PersonId, Sighting};
 pub use lockout::{Lockout, LockoutPolicy};
-pub use machine::{Action, Actions, Door, DoorPolicy, Event, Fault, Mode, Refusal};
+pub use machine::{Door, DoorPolicy, Mode, State};
 pub use signal::Signal;
+pub use strike::StrikePolicy;

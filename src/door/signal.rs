@@ -4,7 +4,7 @@ use super::enrol::EnrolFailure;
 use super::evidence::Obstacle;
 
 /// One message to whoever stands at the door.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Signal {
     /// Nothing to say.
     Rest,

@@ -14,10 +14,11 @@ use embedded_storage_async::nor_flash::NorFlash;
 
 use super::eyes::{FrameError, View};
 use super::judge::{Judge, Judgement};
+use crate::door::contacts::{ALARM, GRACE};
 use crate::door::panel::Panel;
 use crate::door::{
-    Action, Agreement, Door, DoorPolicy, EnrolFailure, Event, Fault, Lockout, LockoutPolicy, Mode, PersonId,
-    Refusal, Signal, enrol::EnrolPolicy,
+    Action, Agreement, ContactPolicy, Door, DoorPolicy, EnrolFailure, EnrolPolicy, Event, Fault, Lockout,
+    LockoutPolicy, Mode, PersonId, Refusal, Signal, StrikePolicy,
 };
 use crate::face::template::Template;
 use crate::flash::{MapError, Namespace};
@@ -133,7 +134,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
             self.act(*action, now);
         }
         self.panel.watch(now);
-        let signal = self.door.signal(now);
+        let signal = self.door.signal();
         if signal != self.shown {
             self.shown = signal;
             self.panel.show(signal.pattern(), now);
@@ -187,10 +188,10 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         &self.panel
     }
 
-    /// The strike is driven until then, unless something releases it before.
+    /// When the strike changes by itself, unless something happens before.
     #[must_use]
-    pub fn driven_until(&self) -> Option<Duration> {
-        self.door.driven_until()
+    pub fn strike_changes_at(&self) -> Option<Duration> {
+        self.door.strike_changes_at()
     }
 
     fn act(&mut self, action: Action, now: Duration) {
@@ -249,7 +250,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
             Err(error) => {
                 self.notes.push(Note::Failed(error.to_string()));
                 self.notes.push(Note::NotEnrolled(EnrolFailure::Storage));
-                let _ = self.door.step(&Event::EnrolStorageFailed, now);
+                self.tell_not_done(now);
             }
         }
         self.forget_pending();
@@ -269,9 +270,17 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
     fn delete(&mut self, person: u32, now: Duration) {
         match self.gallery.delete(person) {
             Ok(()) => self.notes.push(Note::Deleted { person }),
-            Err(error) => self.notes.push(Note::Failed(error.to_string())),
+            Err(error) => {
+                self.notes.push(Note::Failed(error.to_string()));
+                self.tell_not_done(now);
+            }
         }
         self.tell_gallery(now);
+    }
+
+    /// It asks for nothing: no time has passed since the event that asked for what could not be done.
+    fn tell_not_done(&mut self, now: Duration) {
+        let _ = self.door.step(&Event::NotDone(EnrolFailure::Storage), now);
     }
 
     fn tell_gallery(&mut self, now: Duration) {
@@ -305,17 +314,18 @@ pub fn policy_of(board: &crate::board::Board) -> DoorPolicy {
     let crate::board::Board { lock, inputs, recognition, enrolment, lockout, .. } = board;
     let milliseconds = Duration::from_millis;
     DoorPolicy {
-        pulse: milliseconds(lock.pulse_ms),
+        strike: StrikePolicy { pulse: milliseconds(lock.pulse_ms), limit: milliseconds(lock.pulse_limit_ms) },
         agreement: Agreement {
             needed: recognition.frames_needed as usize,
             counted: recognition.frames_counted as usize,
+            refused_after: recognition.frames_to_refuse,
             gap: milliseconds(recognition.newest_frame_max_age_ms),
         },
         settle: milliseconds(lock.settle_ms),
-        frames_to_refuse: recognition.frames_to_refuse,
+        retry: milliseconds(lockout.retry_ms),
         show_result: milliseconds(enrolment.show_result_ms),
         long_press: milliseconds(inputs.long_press_ms),
-        held_open: milliseconds(lock.held_open_ms),
+        contacts: ContactPolicy { grace: GRACE, held_open: milliseconds(lock.held_open_ms), alarm: ALARM },
         enrol: EnrolPolicy {
             templates: enrolment.templates as u8,
             spacing: milliseconds(enrolment.spacing_ms),

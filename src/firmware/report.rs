@@ -235,7 +235,7 @@ fn shot_of(moment: Moment<'_>, decided: Option<&Note>, scene: &Scene) -> Shot {
     let title = scene.chapter_at(now).map_or("", |index| &scene.chapters[index].title);
     let distance = device.last().and_then(|judgement| judgement.nearest).map(|found| found.distance);
     let distance = distance.map_or_else(String::new, |distance| format!("  distance {distance:.2}"));
-    let decision = decided.and_then(words_of).unwrap_or_else(|| device.door().signal(now).words().to_owned());
+    let decision = decided.and_then(words_of).unwrap_or_else(|| device.door().signal().words().to_owned());
     Shot {
         width: picture.width() as u32,
         height: picture.height() as u32,

@@ -156,7 +156,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Service<F, P> {
     fn patience(&self) -> Duration {
         let now = (self.parts.clock)();
         let until = |at: Duration| at.saturating_sub(now);
-        let strike = self.parts.device.driven_until().map(|at| until(at).min(DRIVEN_BEAT));
+        let strike = self.parts.device.strike_changes_at().map(|at| until(at).min(DRIVEN_BEAT));
         let link = self.cable.work_at.map(until);
         [strike, link].into_iter().flatten().fold(BEAT, Duration::min)
     }

@@ -216,7 +216,7 @@ impl Player<'_> {
             shown += 1;
             if hold > 1 {
                 self.report.picture(shown, &self.device, out);
-                self.now += self.device.door().locked_out_for(self.now);
+                self.now += self.device.door().locked_out_for();
                 self.empty_doorway(board_settle(), out);
             }
             progress.at(self.now);

@@ -1,0 +1,100 @@
+//! Deletion by the button: an administrator first, then the person, then one more press.
+
+use core::time::Duration;
+
+use super::countdown::Countdown;
+use super::enrol::authorise;
+use super::event::Frame;
+use super::evidence::{Agreement, Evidence, Face, PersonId, Sighting};
+use super::signal::Signal;
+
+/// Where a deletion stands.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum DeleteStage {
+    /// Somebody who may administer has to be recognised first.
+    Authorise {
+        /// What the frames say so far.
+        evidence: Evidence,
+    },
+    /// The person has to be recognised.
+    Choose {
+        /// What the frames say so far.
+        evidence: Evidence,
+        /// Who authorised it: that face is passed over, until nobody was in view for this time. Whoever gives
+        /// leave and stays must not be the next to go.
+        giver: Option<(PersonId, Countdown)>,
+        /// Who is to be deleted.
+        chosen: Option<PersonId>,
+    },
+}
+
+impl DeleteStage {
+    pub(super) fn begin() -> Self {
+        Self::Authorise { evidence: Evidence::default() }
+    }
+
+    /// Who is to be deleted, once that person was recognised.
+    pub(super) fn chosen(&self) -> Option<PersonId> {
+        match self {
+            Self::Authorise { .. } => None,
+            Self::Choose { chosen, .. } => *chosen,
+        }
+    }
+
+    pub(super) fn signal(&self) -> Signal {
+        match self {
+            Self::Authorise { .. } => Signal::ShowAdministrator,
+            Self::Choose { chosen: Some(_), .. } => Signal::Confirm,
+            Self::Choose { chosen: None, .. } => Signal::Look,
+        }
+    }
+
+    /// `time` passes.
+    pub(super) fn pass(&mut self, time: Duration, gap: Duration) {
+        match self {
+            Self::Authorise { evidence } => evidence.pass(time, gap),
+            Self::Choose { evidence, giver, .. } => {
+                evidence.pass(time, gap);
+                if giver.as_mut().is_some_and(|(_, away)| away.pass(time)) {
+                    *giver = None;
+                }
+            }
+        }
+    }
+
+    /// What the frames say of a face that wants to authorise.
+    pub(super) fn authorising(&mut self) -> Option<&mut Evidence> {
+        match self {
+            Self::Authorise { evidence } => Some(evidence),
+            Self::Choose { .. } => None,
+        }
+    }
+
+    /// Takes a frame; returns whether somebody was recognised. `away`: how long nobody must be in view before the
+    /// giver may be chosen.
+    pub(super) fn see(&mut self, (sighting, age): Frame<'_>, agreement: &Agreement, away: Duration) -> bool {
+        match self {
+            Self::Authorise { evidence } => {
+                let Some(person) = authorise(evidence, (sighting, age), agreement) else { return false };
+                let giver = Some((person, Countdown::new(away)));
+                *self = Self::Choose { evidence: Evidence::default(), giver, chosen: None };
+                true
+            }
+            Self::Choose { evidence, giver, chosen } => {
+                if let (Some((_, left)), true) = (giver.as_mut(), sighting.face().is_some()) {
+                    *left = Countdown::new(away);
+                }
+                let Sighting::One(face) = sighting else {
+                    evidence.clear();
+                    return false;
+                };
+                let passed_over = giver.map(|(person, _)| person);
+                let person = face.person.filter(|(person, _)| Some(*person) != passed_over);
+                evidence.add(&Face { person, ..*face }, age, agreement);
+                let agreed = evidence.agreed(agreement);
+                *chosen = agreed.or(*chosen);
+                agreed.is_some()
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What happens at a door, and what is to be done about it.
+
+use core::time::Duration;
+
+use heapless::Vec;
+
+use super::enrol::EnrolFailure;
+use super::evidence::{PersonId, Sighting};
+use super::lockout::Lockout;
+
+/// What can break and keep the door from opening for faces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Fault {
+    /// No frames.
+    Camera = 1,
+    /// The gallery cannot be read.
+    Storage = 2,
+    /// The networks do not run.
+    Model = 4,
+    /// A pin does not answer.
+    Pins = 8,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Time passed.
+    Tick,
+    /// A frame was judged.
+    Seen(Sighting),
+    /// The enrol button went down or up.
+    Button(bool),
+    /// The exit button went down or up.
+    Exit(bool),
+    /// The door was opened or closed.
+    DoorOpen(bool),
+    /// The case was opened or closed.
+    Tamper(bool),
+    /// The owner, who proved to be it, opens the door.
+    OwnerUnlock,
+    /// The owner lets the next face be enrolled.
+    OwnerEnrol,
+    /// Something broke or is well again.
+    Fault(Fault, bool),
+    /// How many people are enrolled, and whether there is room for another.
+    Gallery {
+        /// People enrolled.
+        people: usize,
+        /// Whether there is no room.
+        full: bool,
+    },
+    /// What [`Action::EnrolCommit`] or [`Action::Delete`] asked for could not be done.
+    NotDone(EnrolFailure),
+}
+
+/// Why somebody was not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// A living face that nobody enrolled has.
+    Unknown,
+    /// A picture of a face.
+    NotAlive,
+}
+
+/// Something to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Drive the strike or release it.
+    Strike(bool),
+    /// The door was opened for a person.
+    Opened(PersonId),
+    /// Somebody was not let in.
+    Refused(Refusal),
+    /// An enrolment begins: forget templates of an earlier one.
+    EnrolBegin,
+    /// Take the template of the frame that was just judged.
+    EnrolTake,
+    /// Store the person of the templates taken.
+    EnrolCommit,
+    /// Forget the templates taken.
+    EnrolAbort(EnrolFailure),
+    /// Delete a person.
+    Delete(PersonId),
+    /// Keep this over a restart.
+    Keep(Lockout),
+    /// The door was opened without leave.
+    ForcedOpen,
+    /// The door stands open for too long.
+    HeldOpen,
+    /// The case was opened.
+    Tampered,
+}
+
+/// What one event asks for, in order.
+pub type Actions = Vec<Action, 8>;
+
+pub(super) fn push(actions: &mut Actions, action: Action) {
+    actions.push(action).expect("no event asks for more than eight things");
+}
+
+/// A frame's sighting and how long ago it was taken.
+pub(super) type Frame<'a> = (&'a Sighting, Duration);

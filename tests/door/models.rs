@@ -1,0 +1,216 @@
+//! The parts of what can happen at a door, each walked to its end.
+
+use std::time::Duration;
+
+use facelatch::door::{
+    Agreement, ContactPolicy, DoorPolicy, EnrolFailure, EnrolPolicy, Event, Face, Fault, LockoutPolicy,
+    Obstacle, PersonId, Sighting, StrikePolicy,
+};
+use proptest::prelude::*;
+
+use crate::explore::{Broken, Happening, Model, NOW, Node, explore, follow};
+use crate::flaws::{self, Flaw};
+use crate::{TICK, ticks};
+
+/// Short times: each is as many steps as it takes to tell it from the others.
+const POLICY: DoorPolicy = DoorPolicy {
+    strike: StrikePolicy { pulse: ticks(1), limit: ticks(2) },
+    agreement: Agreement { needed: 2, counted: 2, refused_after: 2, gap: ticks(1) },
+    settle: ticks(1),
+    retry: ticks(2),
+    show_result: ticks(1),
+    long_press: ticks(2),
+    contacts: ContactPolicy { grace: ticks(1), held_open: ticks(2), alarm: ticks(2) },
+    enrol: EnrolPolicy { templates: 2, spacing: ticks(1), patience: ticks(3) },
+    lockout: LockoutPolicy { failures: 2, first_delay: ticks(2), longest_delay: ticks(3) },
+};
+
+/// Number 1 is an administrator.
+fn face(person: Option<u32>, track: u32, obstacle: Option<Obstacle>) -> Face {
+    let person = person.map(|id| (PersonId(id), id == 1));
+    Face { track, captured_at: NOW, obstacle, person, same_as_pending: true }
+}
+
+fn one(face: Face) -> Event {
+    Event::Seen(Sighting::One(face))
+}
+
+fn model(name: &'static str, policy: DoorPolicy, people: usize, events: Vec<Event>) -> Model {
+    let both = |event: Event| [Duration::ZERO, TICK].map(|time| Happening::Event(time, event.clone()));
+    let events = events.into_iter().chain([Event::Tick]).flat_map(both);
+    Model { name, policy, people, happenings: events.chain([Happening::Restart]).collect(), flaw: None }
+}
+
+/// Who comes, who is a stranger, who is a photograph, and when.
+fn recognition() -> Model {
+    let agreement = Agreement { counted: 3, ..POLICY.agreement };
+    let taken = |at| one(Face { captured_at: at, ..face(Some(1), 1, None) });
+    let events = vec![
+        Event::Seen(Sighting::Nobody),
+        one(face(Some(1), 1, None)),
+        one(face(Some(2), 1, None)),
+        one(face(Some(1), 2, None)),
+        one(face(None, 1, None)),
+        one(face(Some(1), 1, Some(Obstacle::NotAlive))),
+        taken(NOW - ticks(1)),
+        taken(NOW - ticks(2)),
+        taken(NOW + ticks(1)),
+        Event::OwnerUnlock,
+        Event::Fault(Fault::Camera, true),
+        Event::Fault(Fault::Camera, false),
+    ];
+    model("recognition", DoorPolicy { agreement, ..POLICY }, 2, events)
+}
+
+/// Strangers and photographs again and again, among them somebody who is enrolled.
+fn lockout() -> Model {
+    let events = vec![
+        Event::Seen(Sighting::Nobody),
+        one(face(Some(1), 1, None)),
+        one(face(None, 1, None)),
+        one(face(None, 2, Some(Obstacle::NotAlive))),
+        one(face(None, 2, Some(Obstacle::Blurred))),
+        Event::Seen(Sighting::Several { nearest: face(Some(1), 1, None) }),
+        Event::Exit(true),
+        Event::OwnerUnlock,
+    ];
+    model("lockout", POLICY, 1, events)
+}
+
+/// Strike, exit button, door contact and case, with one frame enough to open.
+fn strike() -> Model {
+    let agreement = Agreement { needed: 1, counted: 1, ..POLICY.agreement };
+    let strike = StrikePolicy { pulse: ticks(2), limit: ticks(3) };
+    let events = vec![
+        Event::Seen(Sighting::Nobody),
+        one(face(Some(1), 1, None)),
+        Event::Exit(true),
+        Event::Exit(false),
+        Event::OwnerUnlock,
+        Event::DoorOpen(true),
+        Event::DoorOpen(false),
+        Event::Tamper(true),
+        Event::Tamper(false),
+        Event::Fault(Fault::Pins, true),
+        Event::Fault(Fault::Pins, false),
+    ];
+    model("strike and door", DoorPolicy { agreement, strike, ..POLICY }, 1, events)
+}
+
+/// Enrolment and deletion by the button.
+fn procedures(name: &'static str, people: usize) -> Model {
+    let events = vec![
+        Event::Seen(Sighting::Nobody),
+        one(face(Some(1), 1, None)),
+        one(face(Some(2), 2, None)),
+        one(Face { same_as_pending: false, ..face(None, 2, None) }),
+        one(face(None, 2, None)),
+        Event::Seen(Sighting::Several { nearest: face(None, 2, None) }),
+        Event::Button(true),
+        Event::Button(false),
+        Event::OwnerEnrol,
+        Event::Exit(true),
+        Event::NotDone(EnrolFailure::Storage),
+    ];
+    let strike = StrikePolicy { pulse: ticks(1), limit: ticks(1) };
+    let lockout = LockoutPolicy { failures: 1, first_delay: ticks(2), longest_delay: ticks(2) };
+    let policy = DoorPolicy { strike, lockout, settle: ticks(2), retry: ticks(1), ..POLICY };
+    model(name, policy, people, events)
+}
+
+fn all() -> Vec<Model> {
+    vec![recognition(), lockout(), strike(), procedures("procedures", 2), procedures("first person", 0)]
+}
+
+fn holds(model: &Model) {
+    match explore(model) {
+        Ok(walk) => assert!(walk.states > 1000, "the walk must reach far: {}", walk.states),
+        Err(Broken { rule, way }) => panic!("{}: {rule}, after {way:#?}", model.name),
+    }
+}
+
+#[test]
+fn nobody_opens_without_fresh_living_evidence() {
+    holds(&recognition());
+}
+
+#[test]
+fn no_delay_after_failures_is_skipped() {
+    holds(&lockout());
+}
+
+#[test]
+fn the_strike_keeps_its_limit_and_the_exit_button_is_never_gated() {
+    holds(&strike());
+}
+
+#[test]
+fn nobody_enrols_or_deletes_without_leave() {
+    holds(&procedures("procedures", 2));
+    holds(&procedures("first person", 0));
+}
+
+#[test]
+fn every_flaw_is_found() {
+    for flaw in flaws::ALL {
+        let model = match flaw {
+            Flaw::OldFramesCount | Flaw::PhotographsCount | Flaw::TracksAreMixed | Flaw::OneFrameIsEnough => {
+                recognition()
+            }
+            Flaw::DelayIsShort | Flaw::NothingIsKept | Flaw::ServedIsNotKept | Flaw::StayingIsFree => {
+                lockout()
+            }
+            Flaw::ExitWaitsForLockout => lockout(),
+            Flaw::ReleaseIsLost | Flaw::LimitIsTooLong | Flaw::PulseIsTooLong => strike(),
+            Flaw::ExitWaitsForPulse | Flaw::SettlingHidesForcedDoor | Flaw::LeaveLastsLong => strike(),
+            Flaw::GiverIsChosen | Flaw::EverybodyAdministers => procedures("procedures", 2),
+        };
+        let name = model.name;
+        match explore(&Model { flaw: Some(flaw), ..model }) {
+            Err(Broken { rule, way }) => {
+                println!("{flaw:?}: after {} happenings of \"{name}\": {rule}", way.len());
+            }
+            Ok(_) => panic!("nothing finds {flaw:?}"),
+        }
+    }
+}
+
+/// A policy with times as boards have them.
+const BOARD: DoorPolicy = DoorPolicy {
+    strike: StrikePolicy { pulse: ticks(12), limit: ticks(20) },
+    agreement: Agreement { needed: 3, counted: 5, refused_after: 8, gap: ticks(2) },
+    settle: ticks(3),
+    retry: ticks(40),
+    show_result: ticks(6),
+    long_press: ticks(20),
+    contacts: ContactPolicy { grace: ticks(4), held_open: ticks(120), alarm: ticks(120) },
+    enrol: EnrolPolicy { templates: 4, spacing: ticks(2), patience: ticks(80) },
+    lockout: LockoutPolicy { failures: 5, first_delay: ticks(120), longest_delay: ticks(14_400) },
+};
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The models' times are short and each has a part of the events; these are a board's, with everything at once.
+    #[test]
+    fn long_random_days_never_break_the_rules_and_always_end_locked(
+        choices in prop::collection::vec((any::<prop::sample::Index>(), 0_u32..9, 1_usize..9), 1..200)
+    ) {
+        let events = all().into_iter().flat_map(|model| model.happenings).collect();
+        let day = Model { name: "days", policy: BOARD, people: 2, happenings: events, flaw: None };
+        let mut node = Node::first(&day);
+        for (choice, fifths, times) in choices {
+            let happening = match choice.get(&day.happenings) {
+                Happening::Event(_, event) => Happening::Event(TICK / 5 * fifths, event.clone()),
+                Happening::Restart => Happening::Restart,
+            };
+            for _ in 0..times {
+                node = follow(&day, &node, &happening).map_err(TestCaseError::fail)?;
+            }
+        }
+        for _ in 0..200 {
+            node = follow(&day, &node, &Happening::Event(TICK, Event::Tick)).map_err(TestCaseError::fail)?;
+        }
+        prop_assert!(node.is_at_rest());
+    }
+}

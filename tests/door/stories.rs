@@ -1,0 +1,280 @@
+//! Single stories of the lock.
+
+use std::time::Duration;
+
+use facelatch::door::strike::PAUSE;
+use facelatch::door::{
+    Action, Agreement, ContactPolicy, Door, DoorPolicy, EnrolPolicy, Event, Face, Lockout, LockoutPolicy,
+    Mode, Obstacle, PersonId, Sighting, Signal, StrikePolicy,
+};
+
+const TICK: Duration = Duration::from_millis(100);
+
+const POLICY: DoorPolicy = DoorPolicy {
+    strike: StrikePolicy { pulse: Duration::from_millis(300), limit: Duration::from_millis(500) },
+    agreement: Agreement { needed: 2, counted: 3, refused_after: 3, gap: Duration::from_millis(200) },
+    settle: Duration::from_millis(200),
+    retry: Duration::from_secs(5),
+    show_result: Duration::from_millis(200),
+    long_press: Duration::from_millis(400),
+    contacts: ContactPolicy {
+        grace: Duration::from_millis(200),
+        held_open: Duration::from_millis(1000),
+        alarm: Duration::from_secs(30),
+    },
+    enrol: EnrolPolicy {
+        templates: 2,
+        spacing: Duration::from_millis(100),
+        patience: Duration::from_millis(1000),
+    },
+    lockout: LockoutPolicy {
+        failures: 2,
+        first_delay: Duration::from_secs(30),
+        longest_delay: Duration::from_secs(3600),
+    },
+};
+
+fn face(person: Option<u32>, track: u32, obstacle: Option<Obstacle>, captured_at: Duration) -> Event {
+    Event::Seen(Sighting::One(Face {
+        track,
+        captured_at,
+        obstacle,
+        person: person.map(|id| (PersonId(id), id == 1)),
+        same_as_pending: true,
+    }))
+}
+
+fn populated(now: Duration) -> Door {
+    let mut door = Door::new(POLICY, Lockout::default(), now);
+    let _ = door.step(&Event::Gallery { people: 2, full: false }, now);
+    door
+}
+
+#[test]
+fn failures_lock_everybody_out_and_a_restart_does_not_shorten_it() {
+    let mut door = populated(Duration::ZERO);
+    let mut kept = Lockout::default();
+    let mut now = Duration::ZERO;
+    for track in 1..=2 {
+        for _ in 0..4 {
+            now += TICK;
+            for action in &door.step(&face(None, track, None, now), now) {
+                if let Action::Keep(lockout) = action {
+                    kept = *lockout;
+                }
+            }
+        }
+    }
+    assert_eq!(kept.remaining, Duration::from_secs(30));
+    let mut restarted = Door::new(POLICY, kept, Duration::ZERO);
+    let _ = restarted.step(&Event::Gallery { people: 2, full: false }, Duration::ZERO);
+    let mut opened_at = None;
+    for step in 1..400 {
+        let now = TICK * step;
+        let actions = restarted.step(&face(Some(1), 9, None, now), now);
+        if actions.iter().any(|action| matches!(action, Action::Opened(_))) {
+            opened_at = Some(now);
+            break;
+        }
+    }
+    assert_eq!(opened_at, Some(Duration::from_secs(30)));
+}
+
+/// A door after two failures: locked out for 30 s.
+fn locked_out() -> (Door, Duration) {
+    let mut door = populated(Duration::ZERO);
+    let mut now = Duration::ZERO;
+    for track in 1..=2 {
+        for _ in 0..4 {
+            now += TICK;
+            let _ = door.step(&face(None, track, None, now), now);
+        }
+    }
+    assert!(!door.locked_out_for().is_zero());
+    (door, now)
+}
+
+#[test]
+fn nobody_enrols_while_the_door_is_locked_out() {
+    let (mut door, mut now) = locked_out();
+    let _ = door.step(&Event::Button(true), now);
+    let _ = door.step(&Event::Button(false), now);
+    for _ in 0..20 {
+        now += TICK;
+        let actions = door.step(&face(Some(1), 8, None, now), now);
+        assert!(actions.is_empty(), "{actions:?}");
+    }
+    assert!(matches!(door.mode(), Mode::Idle));
+}
+
+#[test]
+fn failing_to_authorise_an_enrolment_counts_as_a_failure() {
+    let mut door = populated(Duration::ZERO);
+    let mut now = Duration::ZERO;
+    let mut refused = 0;
+    for track in 1..=2 {
+        now += TICK;
+        let _ = door.step(&Event::Button(true), now);
+        let _ = door.step(&Event::Button(false), now);
+        for _ in 0..6 {
+            now += TICK;
+            let actions = door.step(&face(None, track, None, now), now);
+            refused += actions.iter().filter(|action| matches!(action, Action::Refused(_))).count();
+        }
+        for _ in 0..15 {
+            now += TICK;
+            let _ = door.step(&Event::Seen(Sighting::Nobody), now);
+        }
+    }
+    assert_eq!(refused, 2);
+    assert!(!door.locked_out_for().is_zero());
+}
+
+#[test]
+fn a_kept_delay_beyond_all_reason_is_the_longest_delay() {
+    let kept = Lockout { failures: u32::MAX, remaining: Duration::MAX };
+    let door = Door::new(POLICY, kept, TICK);
+    assert_eq!(door.locked_out_for(), POLICY.lockout.longest_delay);
+}
+
+#[test]
+fn frames_from_the_future_open_nothing() {
+    let mut door = populated(Duration::ZERO);
+    for step in 1..20 {
+        let now = TICK * step;
+        let actions = door.step(&face(Some(1), 1, None, now + Duration::from_secs(9000)), now);
+        assert!(actions.is_empty(), "{actions:?}");
+    }
+}
+
+#[test]
+fn later_enrolment_needs_an_administrator_first() {
+    let mut door = populated(Duration::ZERO);
+    let mut now = TICK;
+    let _ = door.step(&Event::Button(true), now);
+    let _ = door.step(&Event::Button(false), now);
+    for _ in 0..5 {
+        now += TICK;
+        let actions = door.step(&face(None, 4, None, now), now);
+        assert!(!actions.contains(&Action::EnrolTake), "a stranger cannot enrol himself");
+    }
+    for _ in 0..2 {
+        now += TICK;
+        let _ = door.step(&face(Some(1), 5, None, now), now);
+    }
+    let mut taken = 0;
+    for _ in 0..4 {
+        now += TICK;
+        let actions = door.step(&face(None, 6, None, now), now);
+        taken += actions.iter().filter(|action| **action == Action::EnrolTake).count();
+    }
+    assert_eq!(taken, 2);
+}
+
+#[test]
+fn two_faces_or_an_enrolled_one_end_an_enrolment() {
+    let two = |now| {
+        let Event::Seen(Sighting::One(nearest)) = face(None, 1, None, now) else { unreachable!("one face") };
+        Event::Seen(Sighting::Several { nearest })
+    };
+    for spoil in [two(TICK), face(Some(2), 1, None, TICK)] {
+        let mut door = populated(Duration::ZERO);
+        let _ = door.step(&Event::OwnerEnrol, TICK);
+        let actions = door.step(&spoil, TICK);
+        assert!(actions.iter().any(|action| matches!(action, Action::EnrolAbort(_))), "{actions:?}");
+    }
+}
+
+/// Plays events, one each tick, and returns what was done.
+fn play(door: &mut Door, events: impl IntoIterator<Item = Event>) -> Vec<Action> {
+    let start = door.clone();
+    let mut now = Duration::from_secs(100) + start.locked_out_for();
+    let _ = door.step(&Event::Tick, now);
+    let mut done = Vec::new();
+    for event in events {
+        now += TICK;
+        let event = match event {
+            Event::Seen(Sighting::One(face)) => Event::Seen(Sighting::One(Face { captured_at: now, ..face })),
+            other => other,
+        };
+        done.extend(door.step(&event, now));
+    }
+    done
+}
+
+fn seen(person: Option<u32>, track: u32) -> Event {
+    face(person, track, None, Duration::ZERO)
+}
+
+#[test]
+fn whoever_stays_in_view_after_an_opening_does_not_silence_a_forced_door() {
+    let mut door = populated(Duration::ZERO);
+    let mut events = vec![seen(Some(2), 1); 30];
+    events.push(Event::DoorOpen(true));
+    let done = play(&mut door, events);
+    assert!(matches!(door.mode(), Mode::Settling { .. }), "{:?}", door.mode());
+    assert!(done.contains(&Action::ForcedOpen), "{done:?}");
+    assert_eq!(door.signal(), Signal::Alarm);
+}
+
+#[test]
+fn the_exit_button_in_the_last_moment_of_a_pulse_gives_another_one_within_the_limit() {
+    let mut door = populated(Duration::ZERO);
+    let millisecond = Duration::from_millis(1);
+    let _ = door.step(&Event::Exit(true), Duration::ZERO);
+    let late = POLICY.strike.pulse - millisecond;
+    assert!(door.step(&Event::Exit(true), late).is_empty(), "it goes on being driven");
+    assert!(door.step(&Event::Tick, POLICY.strike.limit - millisecond).is_empty());
+    assert_eq!(door.step(&Event::Tick, POLICY.strike.limit)[..], [Action::Strike(false)]);
+    let again = door.strike_changes_at().expect("a whole pulse is owed");
+    assert_eq!(again, POLICY.strike.limit + PAUSE);
+    assert_eq!(door.step(&Event::Tick, again)[..], [Action::Strike(true)]);
+    assert_eq!(door.strike_changes_at(), Some(again + POLICY.strike.pulse));
+}
+
+#[test]
+fn a_door_that_closes_behind_somebody_who_came_in_is_locked_at_once() {
+    let come_in = [seen(Some(2), 1), seen(Some(2), 1), Event::DoorOpen(true)];
+    let mut door = populated(Duration::ZERO);
+    let _ = play(&mut door, come_in);
+    assert!(door.is_driven());
+    let before_its_end = door.strike_changes_at().expect("driven") - TICK / 2;
+    assert_eq!(door.step(&Event::DoorOpen(false), before_its_end)[..], [Action::Strike(false)]);
+
+    let mut door = populated(Duration::ZERO);
+    let _ = play(&mut door, [Event::Exit(true), Event::DoorOpen(true), Event::DoorOpen(false)]);
+    assert!(door.is_driven(), "nothing cuts the exit button short");
+}
+
+#[test]
+fn a_delay_that_was_served_is_not_served_again_after_a_restart() {
+    let (mut door, now) = locked_out();
+    let done = door.step(&Event::Tick, now + door.locked_out_for());
+    let [Action::Keep(kept)] = done[..] else { panic!("the end of a delay is kept: {done:?}") };
+    assert_eq!((kept.failures, kept.remaining), (2, Duration::ZERO));
+    assert!(Door::new(POLICY, kept, Duration::ZERO).locked_out_for().is_zero());
+}
+
+#[test]
+fn a_stranger_who_stays_fails_again_and_again() {
+    let mut door = populated(Duration::ZERO);
+    let done = play(&mut door, vec![seen(None, 1); 120]);
+    let failures = done.iter().filter(|action| matches!(action, Action::Refused(_))).count();
+    assert!(failures >= 2, "12 s before the camera are {failures} failures");
+    assert!(!door.locked_out_for().is_zero());
+}
+
+#[test]
+fn the_administrator_who_lets_a_deletion_begin_is_not_deleted_by_staying() {
+    let press =
+        [Event::Button(true), Event::Tick, Event::Tick, Event::Tick, Event::Tick, Event::Button(false)];
+    let confirm = [Event::Button(true), Event::Button(false)];
+    let stays = press.iter().cloned().chain(vec![seen(Some(1), 1); 6]).chain(confirm.clone());
+    let mut door = populated(Duration::ZERO);
+    let done = play(&mut door, stays);
+    assert!(!done.iter().any(|action| matches!(action, Action::Delete(_))), "{done:?}");
+    let other = press.into_iter().chain(vec![seen(Some(1), 1); 3]).chain(vec![seen(Some(2), 2); 2]);
+    let mut door = populated(Duration::ZERO);
+    let done = play(&mut door, other.chain(confirm));
+    assert!(done.contains(&Action::Delete(PersonId(2))), "{done:?}");
+}
