@@ -1,6 +1,8 @@
 //! x86-64 with AVX2: `vpmaddwd` on inputs and weights widened to 16 bits.
 //!
-//! `vpmaddubsw` would do twice the work, but saturates: 255 * 127 twice does not fit into 16 bits.
+//! `vpmaddubsw` would take twice as many values, but saturates: 255 * 127 twice does not fit into 16 bits. 3x3 layers
+//! with stride 1, where most of the work is, save multiplications by [`winograd`] instead.
+//!
 //! Sixteen output channels are two vectors whose lanes are ordered so that packing puts the channels back
 //! in order: lane `l` of vector `v` is channel `8 * (l / 4) + 4 * v + l % 4`.
 
@@ -8,10 +10,12 @@ use std::arch::x86_64::*;
 use std::ops::Range;
 
 use super::add::AddSpec;
+use super::avx2_winograd;
 use super::conv::ConvSpec;
 use super::depthwise::{self, Taps};
 use super::gemm::{self, Band, Columns, Layout, Value};
 use super::shape::ConvShape;
+use super::winograd;
 
 /// Proof that this CPU has AVX2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,13 +29,13 @@ impl Token {
 }
 
 /// Channels of a block: two vectors of sums.
-const BLOCK: usize = 16;
+pub(super) const BLOCK: usize = 16;
 
 /// Channels of one vector of sums.
-const LANES: usize = 8;
+pub(super) const LANES: usize = 8;
 
 /// Pixels of a tile: with two vectors each, 12 of the 16 registers are sums.
-const TILE: usize = 6;
+pub(super) const TILE: usize = 6;
 
 /// The channel of a block that lane `lane` of its 16 holds.
 const fn channel(lane: usize) -> usize {
@@ -40,7 +44,29 @@ const fn channel(lane: usize) -> usize {
 }
 
 /// Values of a pair that one multiplication takes.
-const GROUP: usize = 2;
+pub(super) const GROUP: usize = 2;
+
+/// The filter of each lane, block by block; a last block of at most [`LANES`] filters is one vector in their order.
+pub(super) fn dense_columns(filters: usize) -> Vec<Option<usize>> {
+    let mut columns = gemm::columns(filters, BLOCK, channel);
+    let first = filters - filters % BLOCK;
+    if (1..=LANES).contains(&(filters - first)) {
+        columns.truncate(first);
+        columns.extend((first..first + LANES).map(|filter| Some(filter).filter(|&filter| filter < filters)));
+    }
+    columns
+}
+
+/// Weights of all blocks of [`dense_columns`], each as `pack(lanes, columns)` packs it.
+pub(super) fn by_block<T>(
+    columns: &[Option<usize>],
+    pack: impl Fn(usize, &[Option<usize>]) -> Vec<T>,
+) -> Vec<T> {
+    let whole = columns.len() - columns.len() % BLOCK;
+    let mut packed = pack(BLOCK, &columns[..whole]);
+    packed.extend(pack(LANES, &columns[whole..]));
+    packed
+}
 
 /// i16, little-endian.
 struct Wide;
@@ -69,27 +95,42 @@ impl Value for Wide {
 pub(crate) struct Packed {
     weights: Vec<i16>,
     columns: Columns,
-    layout: Layout,
+    form: Form,
+}
+
+/// How a convolution is computed.
+#[derive(Debug, Clone)]
+enum Form {
+    Direct(Layout),
+    Winograd,
+    Depthwise,
 }
 
 impl Packed {
     pub(crate) fn new(spec: &ConvSpec) -> Self {
-        let columns = gemm::columns(spec.shape.filters, BLOCK, channel);
-        let layout = Layout::new(&spec.shape, GROUP);
-        let weights = if spec.shape.depthwise {
-            pack_depthwise(spec)
-        } else {
-            gemm::pack(spec, &columns, (BLOCK, GROUP), &layout)
-        };
-        let weights = weights.into_iter().map(i16::from).collect();
-        Self { weights, columns: Columns::new(spec, &columns, 0), layout }
+        let shape = &spec.shape;
+        if shape.depthwise {
+            let columns = gemm::columns(shape.filters, BLOCK, channel);
+            return Self::with(spec, &columns, Form::Depthwise, wide(pack_depthwise(spec)));
+        }
+        let columns = dense_columns(shape.filters);
+        if winograd::fits(shape, BLOCK) {
+            return Self::with(spec, &columns, Form::Winograd, avx2_winograd::pack(spec, &columns));
+        }
+        let layout = Layout::new(shape, GROUP);
+        let weights = by_block(&columns, |lanes, columns| gemm::pack(spec, columns, (lanes, GROUP), &layout));
+        Self::with(spec, &columns, Form::Direct(layout), wide(weights))
+    }
+
+    fn with(spec: &ConvSpec, columns: &[Option<usize>], form: Form, weights: Vec<i16>) -> Self {
+        Self { weights, columns: Columns::new(spec, columns, 0), form }
     }
 
     pub(crate) fn scratch_len(&self, spec: &ConvSpec) -> usize {
-        if spec.shape.depthwise {
-            depthwise::scratch_len(spec)
-        } else {
-            gemm::scratch_len::<Wide>(spec, &self.layout)
+        match &self.form {
+            Form::Direct(layout) => gemm::scratch_len::<Wide>(spec, layout),
+            Form::Winograd => avx2_winograd::scratch_len(&spec.shape),
+            Form::Depthwise => depthwise::scratch_len(spec),
         }
     }
 
@@ -101,42 +142,57 @@ impl Packed {
         rows: Range<usize>,
         (scratch, out): (&mut [i8], &mut [i8]),
     ) {
-        if spec.shape.depthwise {
-            depthwise::for_rows(spec, input, rows, (scratch, out), |taps, out| {
+        match &self.form {
+            Form::Direct(layout) => {
+                gemm::for_bands::<Wide>(spec, layout, input, rows, (scratch, out), |band, out| {
+                    // SAFETY: the token proves that the CPU has the instructions.
+                    unsafe { self.gemm(&band, spec.shape.filters, out) }
+                });
+            }
+            Form::Winograd => {
+                let packed = (&self.weights[..], &self.columns);
+                // SAFETY: the token proves that the CPU has the instructions.
+                unsafe { avx2_winograd::run(spec, packed, input, rows, (scratch, out)) }
+            }
+            Form::Depthwise => depthwise::for_rows(spec, input, rows, (scratch, out), |taps, out| {
                 // SAFETY: the token proves that the CPU has the instructions.
                 unsafe { self.depthwise(&spec.shape, &taps, out) }
-            });
-        } else {
-            gemm::for_bands::<Wide>(spec, &self.layout, input, rows, (scratch, out), |band, out| {
-                // SAFETY: the token proves that the CPU has the instructions.
-                unsafe { self.gemm(&band, spec.shape.filters, out) }
-            });
+            }),
         }
     }
 
     #[target_feature(enable = "avx2")]
     fn gemm(&self, band: &Band<'_>, filters: usize, out: &mut [i8]) {
         for first in (0..filters).step_by(BLOCK) {
-            for (pixel, size) in band.tiles(TILE) {
-                let place = (filters, first, pixel);
-                match size {
-                    1 => self.tile::<1>(band, place, out),
-                    2 => self.tile::<2>(band, place, out),
-                    3 => self.tile::<3>(band, place, out),
-                    4 => self.tile::<4>(band, place, out),
-                    5 => self.tile::<5>(band, place, out),
-                    _ => self.tile::<TILE>(band, place, out),
-                }
+            if filters - first > LANES {
+                self.block::<2>(band, (filters, first), out);
+            } else {
+                self.block::<1>(band, (filters, first), out);
             }
         }
     }
 
-    /// `M` pixels from `pixel`, and 16 channels from `first`.
     #[target_feature(enable = "avx2")]
-    fn tile<const M: usize>(
+    fn block<const V: usize>(&self, band: &Band<'_>, place: (usize, usize), out: &mut [i8]) {
+        for (pixel, size) in gemm::tiles(band.count, TILE) {
+            match size {
+                1 => self.tile::<1, V>(band, place, pixel, out),
+                2 => self.tile::<2, V>(band, place, pixel, out),
+                3 => self.tile::<3, V>(band, place, pixel, out),
+                4 => self.tile::<4, V>(band, place, pixel, out),
+                5 => self.tile::<5, V>(band, place, pixel, out),
+                _ => self.tile::<TILE, V>(band, place, pixel, out),
+            }
+        }
+    }
+
+    /// `M` pixels from `pixel`, and `V` vectors of channels from `first`.
+    #[target_feature(enable = "avx2")]
+    fn tile<const M: usize, const V: usize>(
         &self,
         band: &Band<'_>,
-        (filters, first, pixel): (usize, usize, usize),
+        (filters, first): (usize, usize),
+        pixel: usize,
         out: &mut [i8],
     ) {
         let Layout { runs, run, row, .. } = band.layout;
@@ -144,67 +200,22 @@ impl Packed {
         let starts = band.starts::<M>(pixel);
         let end = starts[M - 1] + (runs - 1) * row + run;
         assert!(Wide::BYTES * end <= band.values.len(), "all taps are in the copy");
-        let mut weights = self.weights[first * depth..][..BLOCK * depth].as_ptr();
-        let mut sums = [self.biases(first); M];
-        for index in 0..runs {
+        let weights = &self.weights[first * depth..][..V * LANES * depth];
+        let mut sums = [biases::<V>(&self.columns, first); M];
+        for (index, weights) in weights.chunks_exact(V * LANES * run).enumerate() {
             let values = starts.map(|start| {
                 // SAFETY: pixels follow one another, so the last one's runs, which are inside, end last.
                 unsafe { band.values.as_ptr().add(Wide::BYTES * (start + index * row)) }
             });
-            for at in (0..run).step_by(GROUP) {
-                // SAFETY: `weights` began with depth / GROUP steps of two vectors; behind the last it ends.
-                let w = unsafe {
-                    let w = [weights, weights.add(GROUP * LANES)];
-                    weights = weights.add(GROUP * BLOCK);
-                    w.map(|w| _mm256_loadu_si256(w.cast()))
-                };
-                for (sums, values) in sums.iter_mut().zip(&values) {
-                    // SAFETY: at + GROUP <= run.
-                    let two = unsafe { values.add(Wide::BYTES * at).cast::<i32>().read_unaligned() };
-                    let x = _mm256_set1_epi32(two);
-                    for v in 0..2 {
-                        sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(x, w[v]));
-                    }
-                }
-            }
+            // SAFETY: runs and weights are `run` values long, an even number.
+            unsafe { multiply(&mut sums, values, weights) };
         }
         // A copy that is indexed at run time, so that the sums above stay in registers.
         let done = sums;
+        let len = (filters - first).min(V * LANES);
         for (m, &sums) in done.iter().enumerate() {
-            let out = &mut out[(pixel + m) * filters + first..(pixel + m + 1) * filters];
-            self.finish(sums, first, out);
+            finish(&self.columns, sums, first, &mut out[(pixel + m) * filters + first..][..len]);
         }
-    }
-
-    #[target_feature(enable = "avx2")]
-    fn biases(&self, first: usize) -> [__m256i; 2] {
-        let bias = &self.columns.bias[first..][..BLOCK];
-        // SAFETY: the slice holds two vectors of eight.
-        unsafe {
-            [_mm256_loadu_si256(bias.as_ptr().cast()), _mm256_loadu_si256(bias[LANES..].as_ptr().cast())]
-        }
-    }
-
-    /// Scaled and rounded sums of the eight lanes from `first`, without zero point.
-    #[target_feature(enable = "avx2")]
-    fn rounded(&self, sums: __m256i, first: usize) -> __m256i {
-        // SAFETY: the slice is eight values long.
-        let load = |values: &[f32]| unsafe { _mm256_loadu_ps(values[first..][..LANES].as_ptr()) };
-        let mut factor = load(&self.columns.scale);
-        if let Some(slope) = &self.columns.slope {
-            // The blend looks at sign bits only.
-            factor = _mm256_blendv_ps(factor, load(slope), _mm256_castsi256_ps(sums));
-        }
-        _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(sums), factor))
-    }
-
-    /// Writes up to 16 channels from lane `first`.
-    #[target_feature(enable = "avx2")]
-    fn finish(&self, sums: [__m256i; 2], first: usize, out: &mut [i8]) {
-        let q = [self.rounded(sums[0], first), self.rounded(sums[1], first + LANES)];
-        let zero_point = _mm256_set1_epi16(i16::from(self.columns.zero_point));
-        let words = _mm256_adds_epi16(_mm256_packs_epi32(q[0], q[1]), zero_point);
-        store(words, self.columns.low, out);
     }
 
     #[target_feature(enable = "avx2")]
@@ -233,7 +244,7 @@ impl Packed {
         let pairs = shape.kernel[0].div_ceil(2);
         let len = (shape.channels - first).min(BLOCK);
         for pixel in 0..taps.count {
-            let mut sums = self.biases(first);
+            let mut sums = biases(&self.columns, first);
             for column in 0..shape.kernel[1] {
                 let at = pixel * taps.step + column * shape.channels + first;
                 for pair in 0..pairs {
@@ -243,7 +254,7 @@ impl Packed {
                     accumulate(&mut sums, &x, &w);
                 }
             }
-            self.finish(sums, first, &mut out[pixel * shape.channels + first..][..len]);
+            finish(&self.columns, sums, first, &mut out[pixel * shape.channels + first..][..len]);
         }
     }
 
@@ -262,16 +273,88 @@ impl Packed {
         let (mut left, mut middle) = (column(0), column(1));
         for pixel in 0..taps.count {
             let right = column(pixel + 2);
-            let mut sums = self.biases(first);
+            let mut sums = biases(&self.columns, first);
             for (index, x) in [&left, &middle, &right].into_iter().enumerate() {
                 accumulate(&mut sums, &x[0], &w[2 * index]);
                 accumulate(&mut sums, &x[1], &w[2 * index + 1]);
             }
-            self.finish(sums, first, &mut out[pixel * channels + first..][..len]);
+            finish(&self.columns, sums, first, &mut out[pixel * channels + first..][..len]);
             left = middle;
             middle = right;
         }
     }
+}
+
+/// Adds the products of `M` runs of values, of as many of them as there are weights for a lane, with the weights of `V` vectors.
+///
+/// # Safety
+/// So many values can be read, an even number.
+#[target_feature(enable = "avx2")]
+#[inline]
+pub(super) unsafe fn multiply<const M: usize, const V: usize>(
+    sums: &mut [[__m256i; V]; M],
+    values: [*const i8; M],
+    weights: &[i16],
+) {
+    for (pair, weights) in weights.chunks_exact(GROUP * V * LANES).enumerate() {
+        let mut w = [_mm256_setzero_si256(); V];
+        for (w, weights) in w.iter_mut().zip(weights.chunks_exact(GROUP * LANES)) {
+            // SAFETY: the slice is one vector.
+            *w = unsafe { _mm256_loadu_si256(weights.as_ptr().cast()) };
+        }
+        for (sums, values) in sums.iter_mut().zip(&values) {
+            // SAFETY: the caller's promise.
+            let two = unsafe { values.cast::<i32>().add(pair).read_unaligned() };
+            let x = _mm256_set1_epi32(two);
+            for (sum, &w) in sums.iter_mut().zip(&w) {
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(x, w));
+            }
+        }
+    }
+}
+
+/// The biases of `V` vectors from lane `first`.
+#[target_feature(enable = "avx2")]
+#[inline]
+pub(super) fn biases<const V: usize>(columns: &Columns, first: usize) -> [__m256i; V] {
+    let mut all = [_mm256_setzero_si256(); V];
+    for (vector, bias) in all.iter_mut().zip(columns.bias[first..].chunks_exact(LANES)) {
+        // SAFETY: the slice is eight values long.
+        *vector = unsafe { _mm256_loadu_si256(bias.as_ptr().cast()) };
+    }
+    all
+}
+
+/// Scaled and rounded sums of the eight lanes from `first`, without zero point.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn rounded(columns: &Columns, sums: __m256i, first: usize) -> __m256i {
+    // SAFETY: the slice is eight values long.
+    let load = |values: &[f32]| unsafe { _mm256_loadu_ps(values[first..][..LANES].as_ptr()) };
+    let mut factor = load(&columns.scale);
+    if let Some(slope) = &columns.slope {
+        // The blend looks at sign bits only.
+        factor = _mm256_blendv_ps(factor, load(slope), _mm256_castsi256_ps(sums));
+    }
+    _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(sums), factor))
+}
+
+/// Writes the channels of a block of `V` vectors from lane `first`, as many as `out` takes.
+#[target_feature(enable = "avx2")]
+#[inline]
+pub(super) fn finish<const V: usize>(columns: &Columns, sums: [__m256i; V], first: usize, out: &mut [i8]) {
+    let front = rounded(columns, sums[0], first);
+    let words = if V == 1 {
+        _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(front, front))
+    } else {
+        _mm256_packs_epi32(front, rounded(columns, sums[V - 1], first + LANES))
+    };
+    let zero_point = _mm256_set1_epi16(i16::from(columns.zero_point));
+    store(_mm256_adds_epi16(words, zero_point), columns.low, out);
+}
+
+fn wide(weights: Vec<i8>) -> Vec<i16> {
+    weights.into_iter().map(i16::from).collect()
 }
 
 /// Depthwise weights as `[block][kernel column][row pair][lane][row]`.
@@ -310,7 +393,7 @@ fn interleaved(rows: &[&[i8]], at: usize, len: usize) -> [__m256i; 2] {
 /// Up to 16 values, and zeros behind.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn load(values: &[i8]) -> __m128i {
+pub(super) fn load(values: &[i8]) -> __m128i {
     let mut buffer = [0; BLOCK];
     let whole = match values.first_chunk::<BLOCK>() {
         Some(whole) => whole,
@@ -329,9 +412,13 @@ fn load(values: &[i8]) -> __m128i {
 fn store(words: __m256i, low: i8, out: &mut [i8]) {
     let bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
     let bytes = _mm_max_epi8(bytes, _mm_set1_epi8(low));
+    let len = out.len();
     if let Some(out) = out.first_chunk_mut::<BLOCK>() {
         // SAFETY: the array is 16 bytes long.
         unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), bytes) };
+    } else if let Some(out) = out.first_chunk_mut::<LANES>().filter(|_| len == LANES) {
+        // SAFETY: the array is 8 bytes long.
+        unsafe { _mm_storel_epi64(out.as_mut_ptr().cast(), bytes) };
     } else {
         let mut buffer = [0_i8; BLOCK];
         // SAFETY: the array is 16 bytes long.

@@ -131,7 +131,7 @@ impl Packed {
     /// All pixels, and `N` vectors of channels from `first`: up to 24 vectors of sums at a time.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     fn chunk<const N: usize>(&self, band: &Band<'_>, (filters, first): (usize, usize), out: &mut [i8]) {
-        for (pixel, size) in band.tiles([12, 12, 8, 6][N - 1]) {
+        for (pixel, size) in gemm::tiles(band.count, [12, 12, 8, 6][N - 1]) {
             let place = (filters, first, pixel);
             match size {
                 1 => self.tile::<1, N>(band, place, out),

@@ -256,10 +256,27 @@ fn random_shapes_equal_the_definition() {
 }
 
 #[test]
+fn three_by_three_layers_of_many_channels_equal_the_definition() {
+    for_each_isa(|isa| {
+        let mut random = Random(9);
+        for (channels, filters) in [(16, 16), (18, 8), (34, 17), (40, 40), (46, 25), (128, 3)] {
+            for pad in 0..3 {
+                let input = [3 + random.below(9), 3 + random.below(15)];
+                let uneven = [pad, random.below(3)];
+                let shape = ConvShape { input, channels, filters, pad_after: uneven, ..square(3, 1, pad) };
+                check(isa, &mut random, shape);
+            }
+        }
+    });
+}
+
+#[test]
 fn layers_of_several_bands_equal_the_definition() {
     for_each_isa(|isa| {
         let mut random = Random(8);
-        for (channels, kernel, stride) in [(40, 3, 1), (64, 1, 1), (3, 6, 4), (67, 3, 2), (5, 1, 3)] {
+        for (channels, kernel, stride) in
+            [(40, 3, 1), (41, 3, 1), (64, 1, 1), (3, 6, 4), (67, 3, 2), (5, 1, 3)]
+        {
             let input = [67, 41];
             check(isa, &mut random, ConvShape { input, channels, filters: 5, ..square(kernel, stride, 1) });
         }

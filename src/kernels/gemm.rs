@@ -139,14 +139,14 @@ impl Band<'_> {
         }
         starts
     }
+}
 
-    /// The pixels in tiles of at most `most`, as equal as can be: the first and the size of each.
-    #[inline(always)]
-    pub(crate) fn tiles(&self, most: usize) -> impl Iterator<Item = (usize, usize)> {
-        let tiles = self.count.div_ceil(most);
-        let (size, larger) = (self.count / tiles, self.count % tiles);
-        (0..tiles).map(move |tile| (tile * size + tile.min(larger), size + usize::from(tile < larger)))
-    }
+/// `count` pixels in tiles of at most `most`, as equal as can be: the first and the size of each.
+#[inline(always)]
+pub(crate) fn tiles(count: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let tiles = count.div_ceil(most);
+    let (size, larger) = (count / tiles, count % tiles);
+    (0..tiles).map(move |tile| (tile * size + tile.min(larger), size + usize::from(tile < larger)))
 }
 
 /// Bytes of scratch that [`for_bands`] needs.
@@ -329,9 +329,7 @@ mod tests {
 
     #[test]
     fn tiles_are_as_equal_as_can_be() {
-        let layout = Layout::new(&shape(40, 3), 8);
-        let band = Band { values: &[], layout, count: 49, width: 7 };
-        let tiles: Vec<_> = band.tiles(6).collect();
+        let tiles: Vec<_> = tiles(49, 6).collect();
         assert_eq!(tiles.iter().map(|tile| tile.1).sum::<usize>(), 49);
         assert!(tiles.windows(2).all(|pair| pair[0].0 + pair[0].1 == pair[1].0));
         assert!(tiles.iter().all(|tile| (5..=6).contains(&tile.1)));

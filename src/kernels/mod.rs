@@ -19,9 +19,13 @@ pub mod requant;
 pub mod resample;
 pub mod scalar;
 pub mod shape;
+#[cfg(target_arch = "x86_64")]
+mod winograd;
 
 #[cfg(target_arch = "x86_64")]
 pub mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx2_winograd;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512;
 #[cfg(target_arch = "aarch64")]

@@ -116,7 +116,7 @@ impl Packed {
     #[target_feature(enable = "neon")]
     fn gemm(&self, band: &Band<'_>, filters: usize, out: &mut [i8]) {
         for first in (0..filters).step_by(TILE) {
-            for (pixel, size) in band.tiles(TILE) {
+            for (pixel, size) in gemm::tiles(band.count, TILE) {
                 let place = (filters, first, pixel);
                 match size {
                     1 => self.tile::<1>(band, place, out),

@@ -98,7 +98,7 @@ impl Dense {
     #[target_feature(enable = "neon,dotprod")]
     fn run(&self, band: &Band<'_>, out: &mut [i8]) {
         for first in (0..self.filters).step_by(BLOCK) {
-            for (pixel, size) in band.tiles(TILE) {
+            for (pixel, size) in gemm::tiles(band.count, TILE) {
                 match size {
                     1 => self.tile::<1>(band, (first, pixel), out),
                     2 => self.tile::<2>(band, (first, pixel), out),
