@@ -1,6 +1,7 @@
 //! The whole device on the bundled scene, as `cargo run` plays it, and on input that is not a scene.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use facelatch::board::BOARD;
@@ -9,6 +10,9 @@ use facelatch::firmware::judge::Liveness;
 use facelatch::firmware::report::Outcome;
 use facelatch::firmware::scene::Scene;
 use facelatch::firmware::sim::{SimError, SimOptions, play};
+use facelatch::firmware::start::open_log;
+use facelatch::flash::audit::verify;
+use facelatch::flash::{Event, Happening, Record};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -163,4 +167,54 @@ fn a_film_that_is_cut_off_and_damaged_plays_what_is_left_and_stays_locked() {
     let damaged = Scene::of_frames(&film(folder.path(), &bytes), 10);
     let outcome = run(&damaged, &options(state.path())).expect("plays");
     assert!(outcome.strike.is_empty());
+}
+
+fn log_of(state: &Path) -> Vec<Record> {
+    open_log(&BOARD, &state.join("flash")).expect("opens").records().expect("read")
+}
+
+#[test]
+fn the_log_tells_the_whole_scene_over_a_restart_and_its_chain_holds() {
+    let folder = temporary();
+    for _start in 0..2 {
+        run(&scene(), &options(folder.path())).expect("plays");
+    }
+    let (entries, gaps) = verify(&log_of(folder.path()));
+    assert_eq!(gaps, []);
+    let count = |event: Event| entries.iter().filter(|entry| entry.what.event == event).count();
+    assert_eq!((count(Event::Started), count(Event::Stopped)), (2, 2));
+    assert!(count(Event::Enrolled) >= 2 && count(Event::Opened) >= 2);
+    assert!(count(Event::Unknown) >= 1 && count(Event::NotAlive) >= 1);
+    for entry in &entries {
+        let Happening { event, person, distance, .. } = entry.what;
+        let is_decision = matches!(event, Event::Opened | Event::Unknown | Event::NotAlive);
+        assert_eq!(is_decision, person.is_some() && distance.is_some(), "{entry:?}");
+    }
+}
+
+#[test]
+fn an_exported_log_is_told_and_one_that_was_altered_is_an_error() {
+    let folder = temporary();
+    run(&scene(), &options(folder.path())).expect("plays");
+    let log = |arguments: &[&str]| {
+        let program = env!("CARGO_BIN_EXE_facelatch");
+        let mut command = Command::new(program);
+        let output = command.args(["log", "--state"]).arg(folder.path()).args(arguments).output();
+        let output = output.expect("the program starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, told) = log(&[]);
+    assert!(
+        code == Some(0) && told.contains("opened, person 1") && told.contains("none is missing"),
+        "{told}"
+    );
+    let flash = folder.path().join("flash");
+    let mut image = std::fs::read(&flash).expect("read");
+    let audit = 4096 + BOARD.flash.audit.offset as usize;
+    image[audit + 200] &= 0x0F;
+    image[audit + 201] = 0;
+    std::fs::write(&flash, image).expect("written");
+    let (code, told) = log(&["--json"]);
+    let story: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    assert!(code == Some(2) && !story["gaps"].as_array().expect("gaps").is_empty(), "{told}");
 }

@@ -9,10 +9,12 @@ use anyhow::{Context, Result};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use facelatch::board::BOARD;
-use facelatch::firmware::start::open_gallery;
+use facelatch::firmware::start::{open_gallery, open_log};
 use facelatch::host::ink::Ink;
 use facelatch::host::output::Form;
-use facelatch::host::{bench, calibrate, cluster, cohort, doctor, eval, faces, info, keygen, models, pack};
+use facelatch::host::{
+    bench, calibrate, cluster, cohort, doctor, eval, faces, info, keygen, log, models, pack,
+};
 
 const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/boards/sim/scene.mjpeg");
 
@@ -59,6 +61,8 @@ enum Command {
     Cluster(cluster::ClusterOptions),
     /// Tells how safe a lock is with the people enrolled on it, and finds its threshold.
     Calibrate(calibrate::CalibrateOptions),
+    /// Tells what a lock did, and whether its log is whole.
+    Log(log::LogOptions),
     /// Draws templates that belong to nobody, which calibrate tries a lock with.
     Cohort(cohort::CohortOptions),
     /// Tells whether the lock can run on this machine, and how to mend what is missing.
@@ -194,6 +198,10 @@ fn run(command: Command) -> Result<ExitCode> {
             let lock =
                 options.lock()?.map(|(state, flash)| open_gallery(&BOARD, state, &flash)).transpose()?;
             calibrate::run(&options, lock, out)?;
+        }
+        Command::Log(options) => {
+            let records = open_log(&BOARD, &options.lock()?)?.records()?;
+            log::run(&records, Form::of(options.json), out)?;
         }
         Command::Cohort(options) => cohort::run(&options, out)?,
         Command::Doctor(options) => {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use embedded_storage_async::nor_flash::NorFlash;
 
 use super::eyes::{FrameError, View};
+use super::journal::Journal;
 use super::judge::{Judge, Judgement};
 use crate::door::contacts::{ALARM, GRACE};
 use crate::door::panel::Panel;
@@ -21,7 +22,7 @@ use crate::door::{
     LockoutPolicy, Mode, PersonId, Refusal, Signal, StrikePolicy,
 };
 use crate::face::template::Template;
-use crate::flash::{MapError, Namespace};
+use crate::flash::{Event as Logged, Happening, MapError, Namespace, Reason};
 use crate::gallery::{Crop, Enrolment, Gallery, Role, TEMPLATES_PER_PERSON};
 
 /// Something worth telling. Names are what the owner gave; no template, no picture.
@@ -63,10 +64,19 @@ pub enum Note {
 /// Where notes go.
 pub type Notes = Vec<Note>;
 
+/// What a device keeps while the power is off.
+pub struct Kept<F: NorFlash> {
+    /// Who is enrolled.
+    pub gallery: Gallery<F>,
+    /// What happened.
+    pub journal: Journal<F>,
+}
+
 /// The whole device but for its camera, its eyes and its clock.
 pub struct Device<F: NorFlash, P: Panel> {
     judge: Judge,
     gallery: Gallery<F>,
+    journal: Journal<F>,
     door: Door,
     panel: P,
     pending: heapless::Vec<Template, TEMPLATES_PER_PERSON>,
@@ -84,17 +94,20 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
     /// When the failures cannot be read.
     pub fn new(
         judge: Judge,
-        mut gallery: Gallery<F>,
+        kept: Kept<F>,
         panel: P,
         policy: DoorPolicy,
         now: Duration,
     ) -> Result<Self, MapError> {
-        let kept = read_lockout(&mut gallery)?;
-        let door = Door::new(policy, kept, now);
-        let (pending, notes) = (heapless::Vec::new(), Vec::with_capacity(16));
+        let Kept { mut gallery, mut journal } = kept;
+        let door = Door::new(policy, read_lockout(&mut gallery)?, now);
+        let (pending, mut notes) = (heapless::Vec::new(), Vec::with_capacity(16));
+        journal.note(Logged::Started, now);
+        notes.extend(journal.failure().map(|error| Note::Failed(format!("the log cannot be read: {error}"))));
         let mut device = Self {
             judge,
             gallery,
+            journal,
             door,
             panel,
             pending,
@@ -130,7 +143,10 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
     /// Takes any other event.
     pub fn happen(&mut self, event: &Event, now: Duration) {
         let actions = self.door.step(event, now);
+        self.journal.take(event, now);
+        let nearest = self.last.as_ref().and_then(|judgement| judgement.nearest);
         for action in &actions {
+            self.journal.act(*action, nearest, now);
             self.act(*action, now);
         }
         self.panel.watch(now);
@@ -139,6 +155,17 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
             self.shown = signal;
             self.panel.show(signal.pattern(), now);
             self.notes.push(Note::Shows(signal));
+        }
+        if let Err(error) = self.journal.write_one() {
+            self.notes.push(Note::Failed(format!("the log is not written any more: {error}")));
+        }
+    }
+
+    /// Writes down what is not in the log yet, and that the device stops.
+    pub fn stop(&mut self, now: Duration) {
+        self.journal.note(Logged::Stopped, now);
+        if let Err(error) = self.journal.write_all() {
+            self.notes.push(Note::Failed(format!("the log is not written any more: {error}")));
         }
     }
 
@@ -182,6 +209,11 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         &self.gallery
     }
 
+    /// What happened, to be read and to be added to.
+    pub fn journal(&mut self) -> &mut Journal<F> {
+        &mut self.journal
+    }
+
     /// The strike and the lights.
     #[must_use]
     pub fn panel(&self) -> &P {
@@ -213,7 +245,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
                 self.notes.push(Note::NotEnrolled(failure));
             }
             Action::Delete(PersonId(person)) => self.delete(person, now),
-            Action::Keep(lockout) => self.keep(lockout),
+            Action::Keep(lockout) => self.keep(lockout, now),
             Action::ForcedOpen => self.notes.push(Note::Alarm("the door was forced open")),
             Action::HeldOpen => self.notes.push(Note::Alarm("the door stands open")),
             Action::Tampered => self.notes.push(Note::Alarm("the case was opened")),
@@ -246,8 +278,12 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         let name = self.next_name.take().unwrap_or(default);
         let (templates, crops) = (&self.pending, &self.pending_crops);
         match self.gallery.enrol(&Enrolment { name: &name, role, templates, crops }) {
-            Ok(person) => self.notes.push(Note::Enrolled { person, name }),
+            Ok(person) => {
+                self.journal.note(Logged::Enrolled.of(person), now);
+                self.notes.push(Note::Enrolled { person, name });
+            }
             Err(error) => {
+                self.journal.note(Logged::NotEnrolled.because(Reason::Storage), now);
                 self.notes.push(Note::Failed(error.to_string()));
                 self.notes.push(Note::NotEnrolled(EnrolFailure::Storage));
                 self.tell_not_done(now);
@@ -269,8 +305,13 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
 
     fn delete(&mut self, person: u32, now: Duration) {
         match self.gallery.delete(person) {
-            Ok(()) => self.notes.push(Note::Deleted { person }),
+            Ok(()) => {
+                self.journal.note(Logged::Deleted.of(person), now);
+                self.notes.push(Note::Deleted { person });
+            }
             Err(error) => {
+                let reason = Some(Reason::Storage);
+                self.journal.note(Happening { reason, ..Logged::NotDeleted.of(person) }, now);
                 self.notes.push(Note::Failed(error.to_string()));
                 self.tell_not_done(now);
             }
@@ -294,9 +335,10 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         }
     }
 
-    fn keep(&mut self, lockout: Lockout) {
+    fn keep(&mut self, lockout: Lockout, now: Duration) {
         let bytes = postcard::to_allocvec(&lockout).expect("these types are always serialisable");
         if let Err(error) = self.gallery.map().set(Namespace::Lockout.key(0), &bytes) {
+            self.journal.note(Logged::Fault.because(Reason::Storage), now);
             self.notes.push(Note::Failed(format!("the failures could not be kept: {error}")));
         }
     }

@@ -71,9 +71,8 @@ pub fn run(board: &Board, places: &Places) -> Result<(), LinuxError> {
     let panel = panel(board)?;
     let inputs = inputs(board)?;
     let flash = Path::new(&*board.flash.path);
-    let start::Parts { eyes, judge, gallery, .. } = start(board, places, flash, Liveness::Required)?;
-    let device =
-        Device::new(judge, gallery, panel, policy_of(board), monotonic()).map_err(StartError::from)?;
+    let start::Parts { eyes, judge, kept, .. } = start(board, places, flash, Liveness::Required)?;
+    let device = Device::new(judge, kept, panel, policy_of(board), monotonic()).map_err(StartError::from)?;
     let wait = Duration::from_millis(board.camera.deadline_ms);
     let camera = WatchedCamera::<V4l>::new(camera(board), wait);
     let serial = &board.serial;

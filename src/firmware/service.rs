@@ -97,6 +97,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Service<F, P> {
         loop {
             if self.wait(stop)? {
                 self.parts.supervisor.stopping();
+                self.parts.device.stop((self.parts.clock)());
                 return Ok(());
             }
             self.turn()?;

@@ -163,8 +163,8 @@ pub fn play(
 ) -> Result<Outcome, SimError> {
     let places = Places { models: options.models.clone(), state: options.state.clone() };
     let flash = places.state.join("flash");
-    let Parts { eyes, judge, gallery, far } = start(board, &places, &flash, options.liveness)?;
-    let device = Device::new(judge, gallery, SimPanel::new(board), policy_of(board), Duration::ZERO)
+    let Parts { eyes, judge, kept, far } = start(board, &places, &flash, options.liveness)?;
+    let device = Device::new(judge, kept, SimPanel::new(board), policy_of(board), Duration::ZERO)
         .map_err(StartError::from)?;
     let mut player = Player { device, eyes, report: Report::new(far), now: Duration::ZERO, scene };
     player.report.head(board, &player.device, out);
@@ -172,6 +172,7 @@ pub fn play(
         player.enrol(name, path, board, out)?;
     }
     player.play(options.hold.max(1), out)?;
+    player.device.stop(player.now);
     let strike = player.device.panel().strike_record();
     Ok(player.report.finish(scene, strike, player.now, out))
 }

@@ -5,13 +5,18 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::clock::calendar;
+use super::device::Kept;
 use super::eyes::Eyes;
+use super::journal::Journal;
 use super::judge::{Judge, Liveness};
 use super::storage::{DeviceFlash, layout_of, open_flash};
 use crate::board::Board;
 use crate::board::schema::{Active, Lock, Wiring};
 use crate::face::models::{ModelError, ModelFolder};
-use crate::flash::{BoardFlashError, DeviceKey, KeyError, LayoutError, Map, MapError, Partition};
+use crate::flash::{
+    AuditLog, BoardFlashError, DeviceKey, KeyError, LayoutError, Map, MapError, Partition, Partitions,
+};
 use crate::gallery::{Calibrated, CropStore, FarTable, FarTableError, Gallery, GalleryError, MatchPolicy};
 
 /// Why the device cannot begin.
@@ -72,8 +77,8 @@ pub struct Parts {
     pub eyes: Eyes,
     /// The rules by which people are recognised.
     pub judge: Judge,
-    /// Who is enrolled.
-    pub gallery: DeviceGallery,
+    /// Who is enrolled, and what happened.
+    pub kept: Kept<Partition<DeviceFlash>>,
     /// What distances mean.
     pub far: FarTable,
 }
@@ -90,7 +95,9 @@ pub fn start(board: &Board, places: &Places, flash: &Path, liveness: Liveness) -
     let threshold = far.threshold(wanted).ok_or(StartError::Promise { wanted })?;
     std::fs::create_dir_all(&places.state)
         .map_err(|source| StartError::Folder { path: places.state.clone(), source })?;
-    let mut gallery = open_gallery(board, &places.state, flash)?;
+    let parts = open_parts(board, flash)?;
+    let mut gallery = gallery_in(&parts, board, &places.state)?;
+    let journal = Journal::open(parts.audit, calendar);
     if !board.enrolment.keep_crops {
         gallery.forget_crops()?;
     }
@@ -98,7 +105,8 @@ pub fn start(board: &Board, places: &Places, flash: &Path, liveness: Liveness) -
     log::info!("threshold {threshold}");
     let policy = MatchPolicy { threshold, margin: board.recognition.margin as f32 };
     log::info!("{} people enrolled, {} records do not open", gallery.people().len(), gallery.damaged().len());
-    Ok(Parts { eyes: Eyes::new(analyzer), judge: Judge::new(policy, liveness), gallery, far })
+    let kept = Kept { gallery, journal };
+    Ok(Parts { eyes: Eyes::new(analyzer), judge: Judge::new(policy, liveness), kept, far })
 }
 
 /// The gallery of a device.
@@ -109,7 +117,28 @@ pub type DeviceGallery = Gallery<Partition<DeviceFlash>>;
 /// # Errors
 /// When flash or key cannot be read; what is there is left as it is.
 pub fn open_gallery(board: &Board, state: &Path, flash: &Path) -> Result<DeviceGallery, StartError> {
-    let parts = layout_of(board).divide(open_flash(board, flash)?)?;
+    gallery_in(&open_parts(board, flash)?, board, state)
+}
+
+/// The log in a flash.
+///
+/// # Errors
+/// When the flash or the log cannot be read; what is there is left as it is.
+pub fn open_log(board: &Board, flash: &Path) -> Result<AuditLog<Partition<DeviceFlash>>, StartError> {
+    let audit = open_parts(board, flash)?.audit;
+    let region = 0..audit.size();
+    Ok(AuditLog::open(audit, region)?)
+}
+
+fn open_parts(board: &Board, flash: &Path) -> Result<Partitions<DeviceFlash>, StartError> {
+    Ok(layout_of(board).divide(open_flash(board, flash)?)?)
+}
+
+fn gallery_in(
+    parts: &Partitions<DeviceFlash>,
+    board: &Board,
+    state: &Path,
+) -> Result<DeviceGallery, StartError> {
     let key = DeviceKey::load_or_create(&state.join("device.key"))?;
     let map = Map::new(parts.gallery.clone(), 0..parts.gallery.size())?;
     let crops = CropStore::new(parts.crops.clone());

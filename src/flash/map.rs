@@ -57,7 +57,7 @@ impl Namespace {
 }
 
 /// Why a record could not be read or written.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 pub enum MapError {
     /// There is no room now.
     #[error("the storage is full: delete somebody first")]
@@ -240,7 +240,7 @@ fn blot(word: &mut [u8], image: &[u8], at: usize, traces: &HashSet<&[u8]>) {
     }
 }
 
-fn from_port<E: Debug>(error: E) -> MapError {
+pub(crate) fn from_port<E: Debug>(error: E) -> MapError {
     MapError::Hardware { reason: format!("{error:?}") }
 }
 

@@ -12,6 +12,7 @@ use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
 pub mod audit;
+pub mod event;
 pub mod file;
 pub mod key;
 pub mod key_place;
@@ -19,12 +20,14 @@ pub mod map;
 pub mod medium;
 pub mod mtd;
 pub mod partition;
+mod rehearsal;
 pub mod sim;
 mod slot;
 pub mod slots;
 mod survey;
 
-pub use audit::{AuditLog, Entry, Event, Gap};
+pub use audit::{AuditLog, Entry, Gap, Moment, Record};
+pub use event::{Event, Happening, Reason};
 pub use file::{FileFlash, FileFlashError};
 pub use key::{DeviceKey, KeyError};
 pub use key_place::{KeyFile, KeyPlace};

@@ -10,16 +10,13 @@
 //! Anything else is damage: then the region is left as it is, and what can be read is salvaged. So are records in
 //! a page that looks unused, except in the oldest page: there an erase was cut that the library does not see.
 
-use core::marker::PhantomData;
-
-use embedded_storage_async::nor_flash::{
-    ErrorType, MultiwriteNorFlash, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
-};
+use embedded_storage_async::nor_flash::NorFlash;
 use sequential_storage::cache::{Cache, Uncached};
 use sequential_storage::map::{MapConfig, MapStorage};
 
 use super::map::{MAX_RECORD, Records, newest};
 use super::ready;
+use super::rehearsal::Rehearsal;
 
 /// What was found in a region.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,11 +46,11 @@ pub(super) fn survey<F: NorFlash>(image: Vec<u8>) -> Finding {
 /// Lets the library repair a copy, and says what that loses.
 fn rehearse<F: NorFlash>(image: Vec<u8>, pages: &[Page], oldest: Option<usize>) -> Result<(), String> {
     let size = image.len() as u32;
-    let mut copy = Rehearsal::<F> { bytes: image, erased: Vec::new(), chip: PhantomData };
+    let mut copy = Rehearsal::<F>::new(image);
     let after = newest(&mut copy, 0..size).map_err(|error| error.to_string())?;
     for (number, page) in pages.iter().enumerate() {
         let is_oldest = oldest == Some(number);
-        let must_be_newest = copy.erased.contains(&number) && !is_oldest;
+        let must_be_newest = copy.erased().contains(&number) && !is_oldest;
         let kept = |(key, record): &(u32, Vec<u8>)| {
             after.get(key).is_some_and(|found| !must_be_newest || found == record)
         };
@@ -91,7 +88,7 @@ impl Page {
 }
 
 /// Whether most of a page marker is cleared, which is how `sequential-storage` reads it.
-fn is_marked(marker: u8) -> bool {
+pub(super) fn is_marked(marker: u8) -> bool {
     marker.count_zeros() >= 4
 }
 
@@ -104,7 +101,7 @@ fn items_of<F: NorFlash>(page: &[u8]) -> Vec<(u32, Vec<u8>)> {
     bytes[..F::WRITE_SIZE].fill(0);
     bytes[F::ERASE_SIZE - F::WRITE_SIZE..].fill(0xFF);
     bytes.resize(2 * F::ERASE_SIZE, 0xFF);
-    let flash = Rehearsal::<F> { bytes, erased: Vec::new(), chip: PhantomData };
+    let flash = Rehearsal::<F>::new(bytes);
     let Ok(config) = MapConfig::try_new(0..2 * F::ERASE_SIZE as u32) else { return Vec::new() };
     let mut storage: MapStorage<u32, _, Cache<Uncached, Uncached, Uncached, u32>> =
         MapStorage::new(flash, config, Cache::new_uncached());
@@ -118,60 +115,6 @@ fn items_of<F: NorFlash>(page: &[u8]) -> Vec<(u32, Vec<u8>)> {
     }
     found
 }
-
-/// A region in memory, with the geometry of a chip `F`, that remembers what is erased.
-struct Rehearsal<F> {
-    bytes: Vec<u8>,
-    erased: Vec<usize>,
-    chip: PhantomData<F>,
-}
-
-/// An address outside of the region, which would be a bug of `sequential-storage`.
-#[derive(Debug)]
-pub(super) struct Outside;
-
-impl NorFlashError for Outside {
-    fn kind(&self) -> NorFlashErrorKind {
-        NorFlashErrorKind::OutOfBounds
-    }
-}
-
-impl<F> ErrorType for Rehearsal<F> {
-    type Error = Outside;
-}
-
-impl<F: NorFlash> ReadNorFlash for Rehearsal<F> {
-    const READ_SIZE: usize = F::READ_SIZE;
-
-    async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Outside> {
-        let from = self.bytes.get(offset as usize..offset as usize + bytes.len()).ok_or(Outside)?;
-        bytes.copy_from_slice(from);
-        Ok(())
-    }
-
-    fn capacity(&self) -> usize {
-        self.bytes.len()
-    }
-}
-
-impl<F: NorFlash> NorFlash for Rehearsal<F> {
-    const WRITE_SIZE: usize = F::WRITE_SIZE;
-    const ERASE_SIZE: usize = F::ERASE_SIZE;
-
-    async fn erase(&mut self, from: u32, to: u32) -> Result<(), Outside> {
-        self.bytes.get_mut(from as usize..to as usize).ok_or(Outside)?.fill(0xFF);
-        self.erased.extend((from as usize..to as usize).step_by(F::ERASE_SIZE).map(|at| at / F::ERASE_SIZE));
-        Ok(())
-    }
-
-    async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Outside> {
-        let to = self.bytes.get_mut(offset as usize..offset as usize + bytes.len()).ok_or(Outside)?;
-        to.iter_mut().zip(bytes).for_each(|(old, new)| *old &= new);
-        Ok(())
-    }
-}
-
-impl<F: NorFlash> MultiwriteNorFlash for Rehearsal<F> {}
 
 #[cfg(test)]
 mod tests {

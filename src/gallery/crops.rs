@@ -18,6 +18,7 @@ use image::{ExtendedColorType, ImageFormat};
 use serde::{Deserialize, Serialize};
 
 use crate::face::align::{CROP_BYTES, CROP_SIDE};
+use crate::flash::map::from_port;
 use crate::flash::{MapError, ready};
 
 const VERSION: u8 = 1;
@@ -199,8 +200,4 @@ impl<F: NorFlash<Error: Debug>> CropStore<F> {
         self.taken[cell] = false;
         Ok(())
     }
-}
-
-fn from_port<E: Debug>(error: E) -> MapError {
-    MapError::Hardware { reason: format!("{error:?}") }
 }

@@ -12,6 +12,8 @@ pub mod faces;
 pub mod info;
 pub mod ink;
 pub mod keygen;
+pub mod lock;
+pub mod log;
 pub mod looked;
 pub mod models;
 pub mod output;

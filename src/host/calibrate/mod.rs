@@ -23,6 +23,7 @@ use self::enrolled::{LookAlikes, look_alikes, person, self_rejections};
 use self::probes::{Probe, Probes};
 use self::strangers::{Proposal, Strangers, computed_upper_bound, propose};
 use super::collection::{Collection, CollectionError};
+use super::lock::{NoLock, flash_in};
 use super::looked::{Looked, LooksError};
 use super::models;
 use super::reader::{FaceReader, Looking, ReaderError};
@@ -52,11 +53,8 @@ pub enum CalibrateError {
     #[error("the embedder's manifest: {0}")]
     Far(#[from] FarTableError),
     /// There is no lock in a folder.
-    #[error("{} holds no lock (no `device.key`, or no file `flash`); give the folder that facelatchd has as --state", path.display())]
-    NoLock {
-        /// The folder.
-        path: PathBuf,
-    },
+    #[error(transparent)]
+    NoLock(#[from] NoLock),
     /// The threshold cannot be kept.
     #[error(transparent)]
     Map(#[from] MapError),
@@ -178,11 +176,7 @@ impl CalibrateOptions {
     /// When there is none in that folder; opening would make an empty one.
     pub fn lock(&self) -> Result<Option<(&Path, PathBuf)>, CalibrateError> {
         let Some(state) = &self.state else { return Ok(None) };
-        let flash = self.flash.clone().unwrap_or_else(|| state.join("flash"));
-        if !flash.exists() || !state.join("device.key").is_file() {
-            return Err(CalibrateError::NoLock { path: state.clone() });
-        }
-        Ok(Some((state, flash)))
+        Ok(Some((state, flash_in(state, self.flash.as_deref())?)))
     }
 }
 
