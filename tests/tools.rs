@@ -146,6 +146,10 @@ fn wrong_input_is_told_with_a_next_step() {
         (&["cohort", "people", "--aligned"], "9 faces are too few"),
         (&["calibrate", "--state", "empty", "--cohort", "anna.png"], "holds no lock"),
         (&["calibrate", "--people", "people", "--aligned", "--cohort", "anna.png"], "facelatch cohort"),
+        (&["bench", "--against", "nothing.flm"], "nothing.flm"),
+        (&["bench", "--against", "anna.png"], "anna.png"),
+        (&["bench", "--film", "anna.png"], "--film"),
+        (&["bench", "--film", "nowhere.mjpeg"], "nowhere.mjpeg"),
     ] {
         let output = facelatch(folder.path(), arguments);
         let (out, err) = said(&output);
@@ -179,6 +183,27 @@ fn the_doctor_says_what_is_missing_here_and_how_to_mend_it() {
     assert!(said(&doctor(&["--user", "no such"])).1.contains("there is no user"));
     let (no_models, _) = said(&doctor(&["--models", "."]));
     assert!(no_models.contains("WRONG") && no_models.contains("-> copy the released models"), "{no_models}");
+}
+
+#[test]
+fn a_benchmark_compares_two_sets_of_models_stage_by_stage() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let released = concat!(env!("CARGO_MANIFEST_DIR"), "/model/release");
+    let embedder = format!("{released}/embedder.onnx");
+    for other in [released, &embedder] {
+        let output = facelatch(folder.path(), &["bench", "--runs", "2", "--against", other, "--json"]);
+        let (out, err) = said(&output);
+        assert!(output.status.success(), "{err}");
+        let result: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        let stages = result["stages"].as_array().expect("stages");
+        assert_eq!(stages.len(), 10);
+        assert!(stages.iter().all(|stage| stage["timings"].as_array().is_some_and(|both| both.len() == 2)));
+        let embed = stages.iter().find(|stage| stage["stage"] == "template (embedder)").expect("measured");
+        assert_eq!(embed["timings"][0]["allocations"], 0, "{embed}");
+        assert!(embed["timings"][1]["median_ms"].as_f64() > Some(0.0), "{embed}");
+    }
+    let (table, _) = said(&facelatch(folder.path(), &["bench", "--runs", "2"]));
+    assert!(table.contains("a whole frame, one face") && table.contains("memory of this process"), "{table}");
 }
 
 #[test]

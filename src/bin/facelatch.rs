@@ -16,8 +16,6 @@ use facelatch::host::{
     bench, calibrate, cluster, cohort, doctor, eval, faces, info, keygen, log, models, pack,
 };
 
-const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/boards/sim/scene.mjpeg");
-
 /// The owner's tool for a facelatch door lock.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -68,17 +66,7 @@ enum Command {
     /// Tells whether the lock can run on this machine, and how to mend what is missing.
     Doctor(doctor::DoctorOptions),
     /// Measures every stage on this machine.
-    Bench {
-        /// Folder of the models.
-        #[arg(long, value_name = "FOLDER", default_value = models::released())]
-        models: PathBuf,
-        /// A film of JPEG pictures with people.
-        #[arg(long, value_name = "FILE", default_value = FILM)]
-        film: PathBuf,
-        /// Runs of each stage.
-        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-        runs: u32,
-    },
+    Bench(bench::BenchOptions),
     /// Makes the owner's key pair, with which packages and commands are signed.
     Keygen {
         #[command(flatten)]
@@ -210,10 +198,11 @@ fn run(command: Command) -> Result<ExitCode> {
                 return Ok(ExitCode::from(1));
             }
         }
-        Command::Bench { models, film, runs } => {
+        Command::Bench(options) => {
             let here = std::env::current_exe()?;
-            let programs = vec![here.with_file_name("facelatchd"), here];
-            bench::run(&bench::BenchOptions { models, film, runs: runs as usize, programs }, out)?;
+            let programs = [here.with_file_name("facelatchd"), here];
+            let allocations = |work: &mut dyn FnMut()| allocation_counter::measure(work).count_total;
+            bench::run(&options, &allocations, &programs, out)?;
         }
         Command::Keygen { owner } => keygen::run(&owner.path(), out)?,
         Command::Pack(pack) => pack.run(out)?,

@@ -22,7 +22,7 @@ pub const MAX_CLOSE: usize = 2;
 
 /// Shortest side down to which a picture is halved, in pixels: half of the smallest input of any network
 /// here, so that nothing is ever drawn at less than half the size of its source.
-const LEAST_SIDE: usize = 40;
+pub const LEAST_SIDE: usize = 40;
 
 /// Why a picture could not be analysed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -17,7 +17,7 @@ use super::contact_sheet::sheet;
 use super::looked::{Looked, LooksError, PictureCounts};
 use super::reader::{FaceReader, Looking, ReaderError};
 use crate::face::template::Template;
-use crate::gallery::cluster::{self, Agreement, by_average_linkage, by_k_means};
+use crate::gallery::cluster::{self, Agreement, by_corrected_linkage, by_k_means};
 use crate::gallery::recognise::{Known, RecognitionPolicy, recognise};
 
 /// Crops in a row of a contact sheet, and most on one.
@@ -29,7 +29,7 @@ const NEIGHBOURS: usize = 3;
 const SEED: u64 = 2015;
 /// Share of strangers at the distance up to which faces are joined. A choice, made on people of other pictures than
 /// those by which it is reported.
-const JOINED: f64 = 3e-3;
+const JOINED: f64 = 1e-2;
 const SECONDS_IN_DAY: u64 = 86_400;
 
 /// Why nothing could be clustered.
@@ -175,7 +175,7 @@ pub fn run(options: &ClusterOptions, out: &mut dyn Write) -> Result<(), ClusterE
     let mut random = fastrand::Rng::with_seed(SEED);
     let numbers = match (options.people, cut) {
         (Some(people), _) => by_k_means(&templates, people, &mut || random.f64())?,
-        (None, cut) => by_average_linkage(&templates, cut.unwrap_or_default())?,
+        (None, cut) => by_corrected_linkage(&templates, cut.unwrap_or_default())?,
     };
     let mut groups = groups(&looked, &numbers, &reader, known.as_ref());
     write_sheets(&options.out, &mut groups, &mut reader)?;
@@ -271,7 +271,7 @@ fn tell(clusters: &Clusters, options: &ClusterOptions, out: &mut dyn Write) -> R
     }
     writeln!(out, "embedder {}, {}", clusters.embedding_id, clusters.pictures)?;
     match clusters.cut {
-        Some(cut) => writeln!(out, "average linkage, cut at distance {cut:.2}")?,
+        Some(cut) => writeln!(out, "average linkage in two passes, cut at distance {cut:.2}")?,
         None => writeln!(out, "k-means")?,
     }
     let alone = clusters.groups.iter().filter(|group| group.faces == 1).count();

@@ -123,10 +123,29 @@ pub fn run(path: &Path, owner: Option<OwnerId>, form: Form, out: &mut dyn Write)
     form.tell(&describe(path, &bytes, owner)?, out).map_err(InfoError::Write)
 }
 
+/// Lets `work` use the networks of the package in `path`, checked by the key that it carries.
+///
+/// # Errors
+/// When the package is damaged.
+pub fn with_files<T>(path: &Path, work: impl FnOnce(&ModelFiles<'_>) -> T) -> Result<T, InfoError> {
+    let bytes = read(path)?;
+    let (_, package) = opened(path, &bytes)?;
+    Ok(work(&files_of(&package)))
+}
+
+/// A package, and who signed it.
+fn opened<'a>(path: &Path, bytes: &'a [u8]) -> Result<(OwnerId, Package<'a>), InfoError> {
+    let (signer, _) = package::claims(bytes).map_err(|source| damaged(path, source))?;
+    let package = Package::open(bytes, &signer).map_err(|source| damaged(path, source))?;
+    Ok((signer, package))
+}
+
+fn damaged(path: &Path, source: PackageError) -> InfoError {
+    InfoError::Package { path: path.to_owned(), source }
+}
+
 fn describe(path: &Path, bytes: &[u8], owner: Option<OwnerId>) -> Result<PackageInfo, InfoError> {
-    let damaged = |source| InfoError::Package { path: path.to_owned(), source };
-    let (signer, _) = package::claims(bytes).map_err(damaged)?;
-    let opened = Package::open(bytes, &signer).map_err(damaged)?;
+    let (signer, opened) = opened(path, bytes)?;
     let (_, embedder) = files_of(&opened).compile()?;
     let manifest = &opened.manifest;
     let part = |(part, _): (&package::Part, _)| PartInfo {
