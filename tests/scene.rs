@@ -29,6 +29,7 @@ fn options(state: &Path) -> SimOptions {
         liveness: Liveness::Required,
         hold: 1,
         enrol: Vec::new(),
+        latencies: false,
     }
 }
 
@@ -61,9 +62,14 @@ fn every_chapter_of_the_bundled_scene_comes_as_expected() {
 }
 
 #[test]
-fn the_strike_is_never_driven_longer_than_its_pulse() {
-    let folder = temporary();
-    let outcome = run(&scene(), &options(folder.path())).expect("plays");
+fn the_strike_is_never_driven_longer_than_its_pulse_and_the_way_to_it_is_told_stage_by_stage() {
+    let (folder, mut told) = (temporary(), Vec::new());
+    let options = SimOptions { latencies: true, ..options(folder.path()) };
+    let outcome = play(&BOARD, &scene(), &options, &mut told).expect("plays");
+    let told = String::from_utf8(told).expect("text");
+    let openings = outcome.notes.iter().filter(|(_, _, note)| matches!(note, Note::Took(_))).count();
+    let row = told.lines().find(|line| line.starts_with("frame to strike")).expect("a row");
+    assert!(openings > 0 && row.ends_with(&format!(" {openings}")), "{openings} openings, but {row}");
     assert!(outcome.strike.len() >= 4);
     for pair in outcome.strike.chunks(2) {
         let [(from, true), (to, false)] = pair else { panic!("driven and released in turn: {pair:?}") };

@@ -60,6 +60,10 @@ struct Film {
     #[arg(long, value_name = "FOLDER", default_value = "target/facelatch")]
     out: PathBuf,
 
+    /// Tell at the end what each stage from a frame to the strike took.
+    #[arg(long)]
+    latencies: bool,
+
     /// Let pictures of faces pass, to see what liveness is good for.
     #[arg(long)]
     without_liveness: bool,
@@ -182,6 +186,7 @@ mod simulated {
             liveness: if film.without_liveness { Liveness::Off } else { Liveness::Required },
             hold: film.hold.unwrap_or(if scene.frames.is_dir() { 12 } else { 1 }),
             enrol: film.enrol.clone(),
+            latencies: film.latencies,
         };
         let outcome = play(&BOARD, &scene, &options, &mut std::io::stdout());
         if scratch.exists() {

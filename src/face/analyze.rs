@@ -66,6 +66,17 @@ pub struct Observation {
     pub close: Option<Close>,
 }
 
+/// What the parts of an analysis took, by the clock that [`FaceAnalyzer::set_clock`] gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spent {
+    /// Finding faces.
+    pub detect: Duration,
+    /// Templates of all faces.
+    pub embed: Duration,
+    /// Liveness of all faces.
+    pub liveness: Duration,
+}
+
 /// The networks, their buffers and the tracks of one camera.
 pub struct FaceAnalyzer {
     networks: Networks,
@@ -80,14 +91,18 @@ struct Networks {
     liveness: LivenessJudge,
     embedder: Embedder,
     gate: Gate,
+    clock: fn() -> Duration,
+    spent: Spent,
 }
 
 impl FaceAnalyzer {
     /// An analyzer of three networks that lets through what passes [`Gate::RECOGNITION`].
     #[must_use]
     pub fn new(detector: Detector, liveness: LivenessJudge, embedder: Embedder) -> Self {
+        let (gate, clock, spent) =
+            (Gate::RECOGNITION, (|| Duration::ZERO) as fn() -> Duration, Spent::default());
         Self {
-            networks: Networks { detector, liveness, embedder, gate: Gate::RECOGNITION },
+            networks: Networks { detector, liveness, embedder, gate, clock, spent },
             tracker: Tracker::new(TrackSettings::default()),
             pyramid: Pyramid::default(),
             crops: vec![[0; CROP_BYTES]; MAX_CLOSE].into_boxed_slice(),
@@ -97,6 +112,17 @@ impl FaceAnalyzer {
     /// Asks for another quality than [`Gate::RECOGNITION`].
     pub fn set_gate(&mut self, gate: Gate) {
         self.networks.gate = gate;
+    }
+
+    /// Measures by this clock what the parts of an analysis take.
+    pub fn set_clock(&mut self, clock: fn() -> Duration) {
+        self.networks.clock = clock;
+    }
+
+    /// What the parts of the last analysis took; zero without a clock.
+    #[must_use]
+    pub fn spent(&self) -> Spent {
+        self.networks.spent
     }
 
     /// The number of its embedder.
@@ -183,11 +209,13 @@ fn remember(tracker: &mut Tracker, id: TrackId, close: &Close) -> Option<TrackId
 impl Networks {
     /// The faces of a picture, the largest first; those that are looked at closely are refined.
     fn find(&mut self, layers: &Layers<'_>) -> Result<Vec<Detection, MAX_FACES>, AnalyzeError> {
+        let began = (self.clock)();
         let mut faces = self.detector.detect(layers).map_err(AnalyzeError::Detector)?;
         faces.sort_unstable_by(|a, b| b.bounds.area().total_cmp(&a.bounds.area()));
         for face in faces.iter_mut().take(MAX_CLOSE) {
             *face = self.detector.refine(layers, face).map_err(AnalyzeError::Detector)?;
         }
+        self.spent = Spent { detect: (self.clock)() - began, ..Spent::default() };
         Ok(faces)
     }
 
@@ -206,11 +234,16 @@ impl Networks {
         if let Some(flaw) = self.gate.flaw(&measures) {
             return Ok(unusable(measures, Some(flaw)));
         }
-        let template = match self.embedder.embed(crop, measures.quality()) {
+        let began = (self.clock)();
+        let template = self.embedder.embed(crop, measures.quality());
+        let embedded = (self.clock)();
+        self.spent.embed += embedded - began;
+        let template = match template {
             Err(EmbedError::Template(_)) => return Ok(unusable(measures, Some(Flaw::Covered))),
             embedded => embedded.map_err(AnalyzeError::Embedder)?,
         };
         let logit = self.liveness.logit(layers, &face.bounds).map_err(AnalyzeError::Liveness)?;
+        self.spent.liveness += (self.clock)() - embedded;
         Ok(Close { measures, flaw: None, liveness_logit: Some(logit), template: Some(template) })
     }
 }

@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use embedded_storage_async::nor_flash::NorFlash;
 
+use super::clock::monotonic;
 use super::eyes::{FrameError, View};
 use super::journal::Journal;
 use super::judge::{Judge, Judgement};
+use super::latency::{Latencies, Passage};
 use crate::door::contacts::{ALARM, GRACE};
 use crate::door::panel::Panel;
 use crate::door::{
@@ -39,6 +41,8 @@ pub enum Note {
         /// Name of the person.
         name: String,
     },
+    /// What it took from the frame that opened to the strike.
+    Took(Passage),
     /// Somebody was not let in.
     Refused(Refusal),
     /// Somebody was enrolled.
@@ -85,6 +89,9 @@ pub struct Device<F: NorFlash, P: Panel> {
     shown: Signal,
     notes: Notes,
     next_name: Option<String>,
+    latencies: Latencies,
+    /// When the strike was last driven, by [`monotonic`].
+    driven_at: Option<Duration>,
 }
 
 impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
@@ -116,6 +123,8 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
             shown: Signal::Rest,
             notes,
             next_name: None,
+            latencies: Latencies::default(),
+            driven_at: None,
         };
         device.tell_gallery(now);
         Ok(device)
@@ -123,11 +132,26 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
 
     /// Judges what was seen and acts on it.
     pub fn see(&mut self, view: View, now: Duration) {
+        let (taken, seeing) = (monotonic(), view.times);
         let pending = self.is_enrolling().then_some(self.pending.as_slice());
         let judgement = self.judge.judge(view, &self.gallery, pending);
-        let event = Event::Seen(judgement.sighting);
+        let (event, face) = (Event::Seen(judgement.sighting), judgement.sighting.face().is_some());
         self.last = Some(judgement);
+        self.driven_at = None;
         self.happen(&event, now);
+        let passage = |end: Duration| Passage {
+            seeing,
+            wait: taken.saturating_sub(seeing.seen_at),
+            decide: end.saturating_sub(taken),
+        };
+        if let Some(driven_at) = self.driven_at {
+            let passage = passage(driven_at);
+            self.latencies.opened(&passage);
+            self.notes.push(Note::Took(passage));
+        }
+        if face {
+            self.latencies.decided(&passage(monotonic()));
+        }
     }
 
     /// Notes a frame that told nothing: a damaged one is nothing, a network that fails is a fault.
@@ -191,6 +215,12 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         self.last.as_ref()
     }
 
+    /// What frames took lately.
+    #[must_use]
+    pub fn latencies(&self) -> &Latencies {
+        &self.latencies
+    }
+
     /// The lock.
     #[must_use]
     pub fn door(&self) -> &Door {
@@ -230,6 +260,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         match action {
             Action::Strike(driven) => {
                 self.panel.strike(driven, now);
+                self.driven_at = driven.then(monotonic).or(self.driven_at);
                 self.notes.push(Note::Strike(driven));
             }
             Action::Opened(PersonId(person)) => {

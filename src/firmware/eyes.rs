@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::clock::monotonic;
 use crate::camera::{Frame, PixelFormat};
 use crate::face::align::CROP_BYTES;
-use crate::face::analyze::{AnalyzeError, FaceAnalyzer, Observation};
+use crate::face::analyze::{AnalyzeError, FaceAnalyzer, Observation, Spent};
 use crate::face::convert::{ConvertError, EncodedFrame, Encoding, to_rgb};
 use crate::face::image::RgbImage;
 use crate::face::nms::MAX_FACES;
@@ -25,6 +26,25 @@ pub enum FrameError {
     Analyze(#[from] AnalyzeError),
 }
 
+/// What each stage of a frame took until it was a [`View`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FrameTimes {
+    /// From its capture until the eyes took it up; zero in a film, whose frames were captured long ago.
+    pub camera: Duration,
+    /// From the camera's bytes to pixels.
+    pub decode: Duration,
+    /// Finding faces.
+    pub detect: Duration,
+    /// Following, aligning and measuring them.
+    pub look: Duration,
+    /// Templates.
+    pub embed: Duration,
+    /// Liveness.
+    pub liveness: Duration,
+    /// When it was a view, by [`monotonic`].
+    pub seen_at: Duration,
+}
+
 /// What one frame shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct View {
@@ -38,6 +58,8 @@ pub struct View {
     pub alive: bool,
     /// The largest face, aligned; meaningful only when it has a template.
     pub crop: AlignedCrop,
+    /// What it took.
+    pub times: FrameTimes,
 }
 
 /// An aligned face, `[112, 112, 3]` u8 RGB, row-major. In place rather than in a box: none is allocated for a frame.
@@ -60,7 +82,8 @@ pub struct Eyes {
 impl Eyes {
     /// Eyes that look with these networks.
     #[must_use]
-    pub fn new(analyzer: FaceAnalyzer) -> Self {
+    pub fn new(mut analyzer: FaceAnalyzer) -> Self {
+        analyzer.set_clock(monotonic);
         Self { analyzer, picture: RgbImage::new(1, 1).expect("one pixel is a picture") }
     }
 
@@ -69,13 +92,24 @@ impl Eyes {
     /// # Errors
     /// When the frame is damaged or a network fails.
     pub fn look(&mut self, frame: &Frame<'_>) -> Result<View, FrameError> {
+        let began = monotonic();
         to_rgb(&encoded(frame), &mut self.picture)?;
+        let decoded = monotonic();
         let faces = self.analyzer.analyze(&self.picture.view(), frame.captured_at)?;
         let track = faces.first().and_then(|largest| largest.track);
         let live = track.and_then(|id| self.analyzer.track(id)?.liveness());
         let alive = live.is_some_and(|score| score >= self.analyzer.least_liveness());
         let crop = AlignedCrop(*self.analyzer.crop(0).unwrap_or(&[0; CROP_BYTES]));
-        Ok(View { captured_at: frame.captured_at, faces, live, alive, crop })
+        let times = self.times(began, decoded);
+        Ok(View { captured_at: frame.captured_at, faces, live, alive, crop, times })
+    }
+
+    fn times(&self, began: Duration, decoded: Duration) -> FrameTimes {
+        let Spent { detect, embed, liveness } = self.analyzer.spent();
+        let seen_at = monotonic();
+        let look = (seen_at - decoded).saturating_sub(detect + embed + liveness);
+        let (camera, decode) = (Duration::ZERO, decoded - began);
+        FrameTimes { camera, decode, detect, look, embed, liveness, seen_at }
     }
 
     /// Forgets whom it followed, as when the camera was away.

@@ -72,7 +72,7 @@ impl Judge {
         gallery: &Gallery<F>,
         pending: Option<&[Template]>,
     ) -> Judgement {
-        let View { captured_at, faces, live, alive, crop } = view;
+        let View { captured_at, faces, live, alive, crop, .. } = view;
         let (sighting, nearest, template) = (Sighting::Nobody, None, None);
         let mut judgement = Judgement { captured_at, sighting, nearest, live, template, faces, crop };
         let Some((largest, close)) = judgement.faces.first().and_then(|f| Some((f, f.close.as_ref()?)))

@@ -5,6 +5,7 @@ pub mod device;
 pub mod eyes;
 pub mod journal;
 pub mod judge;
+pub mod latency;
 pub mod link;
 pub mod port;
 pub mod service;

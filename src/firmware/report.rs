@@ -173,7 +173,7 @@ impl Report {
 }
 
 /// Whoever reads along may leave: the device goes on.
-fn line(out: &mut dyn Write, words: std::fmt::Arguments<'_>) {
+pub(super) fn line(out: &mut dyn Write, words: std::fmt::Arguments<'_>) {
     let _ = writeln!(out, "{words}");
 }
 
@@ -199,6 +199,7 @@ fn words_of(note: &Note) -> Option<String> {
         Note::Enrolled { name, .. } => format!("ENROLLED {name}"),
         Note::NotEnrolled(failure) => format!("enrolment {}", failure.words()),
         Note::Deleted { person } => format!("DELETED person {person}"),
+        Note::Took(_) => return None,
         Note::Alarm(what) => format!("ALARM: {what}"),
         Note::Failed(what) => format!("! {what}"),
     })

@@ -98,6 +98,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Service<F, P> {
             if self.wait(stop)? {
                 self.parts.supervisor.stopping();
                 self.parts.device.stop((self.parts.clock)());
+                self.tell_latencies();
                 return Ok(());
             }
             self.turn()?;
@@ -119,6 +120,12 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Service<F, P> {
             log(&note);
         }
         Ok(())
+    }
+
+    fn tell_latencies(&self) {
+        for line in self.parts.device.latencies().to_string().lines() {
+            log::info!("{line}");
+        }
     }
 
     /// The device, for whoever wants to know how it is.
@@ -270,6 +277,7 @@ fn log(note: &Note) {
         Note::Strike(true) => log::info!("strike driven"),
         Note::Strike(false) => log::info!("strike released"),
         Note::Opened { person, .. } => log::info!("opened for person {person}"),
+        Note::Took(passage) => log::info!("from the frame to the strike {passage}"),
         Note::Refused(reason) => log::info!("refused: {reason:?}"),
         Note::Enrolled { person, .. } => log::info!("enrolled person {person}"),
         Note::NotEnrolled(failure) => log::info!("enrolment {}", failure.words()),

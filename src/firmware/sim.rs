@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::device::{Device, Note, policy_of};
 use super::eyes::{Eyes, FrameError};
 use super::judge::Liveness;
-use super::report::{Moment, Outcome, Report};
+use super::report::{self, Moment, Outcome, Report};
 use super::scene::{Hand, Scene};
 use super::start::{Parts, Places, StartError, opens_at_high, start};
 use super::storage::DeviceFlash;
@@ -54,6 +54,8 @@ pub struct SimOptions {
     pub hold: u32,
     /// Pictures or films of people who are enrolled before the scene, with their names.
     pub enrol: Vec<(String, PathBuf)>,
+    /// Whether it is told what each stage from a frame to the strike took.
+    pub latencies: bool,
 }
 
 /// Levels of the simulated strike, with the times of their changes.
@@ -174,7 +176,11 @@ pub fn play(
     player.play(options.hold.max(1), out)?;
     player.device.stop(player.now);
     let strike = player.device.panel().strike_record();
-    Ok(player.report.finish(scene, strike, player.now, out))
+    let outcome = player.report.finish(scene, strike, player.now, out);
+    if options.latencies {
+        report::line(out, format_args!("\n{}", player.device.latencies()));
+    }
+    Ok(outcome)
 }
 
 struct Player<'a> {

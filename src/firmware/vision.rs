@@ -147,8 +147,12 @@ impl<C: Camera> Looking<C> {
                 Err(error) => return Report::Ended(error.to_string()),
             }
         };
+        let taken_up = (self.shared.clock)();
         match self.eyes.look(&frame) {
-            Ok(view) => Report::Seen(view),
+            Ok(mut view) => {
+                view.times.camera = taken_up.saturating_sub(view.captured_at);
+                Report::Seen(view)
+            }
             Err(error) => Report::Stumbled(error),
         }
     }
