@@ -11,12 +11,14 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use embedded_storage_async::nor_flash::NorFlash;
 use sequential_storage::Error as StorageError;
+use sequential_storage::cache::page_pointers::HeapPagePointers;
+use sequential_storage::cache::page_states::HeapPageStates;
 use sequential_storage::cache::{Cache, Uncached};
 use sequential_storage::map::{MapConfig, MapStorage};
 use thiserror::Error;
 
 use super::ready;
-use super::survey::{Finding, survey};
+use super::survey::{Finding, items_of, survey};
 
 /// The longest record, in bytes: with its head it must fit into one erase block.
 pub const MAX_RECORD: usize = 3072;
@@ -93,7 +95,7 @@ pub struct Map<F: NorFlash> {
     damage: Option<(String, Records)>,
 }
 
-type Storage<F> = MapStorage<u32, F, Cache<Uncached, Uncached, Uncached, u32>>;
+type Storage<F> = MapStorage<u32, F, Cache<HeapPageStates, HeapPagePointers, Uncached, u32>>;
 
 impl<F: NorFlash<Error: Debug>> Map<F> {
     /// The map in `region` of `flash`, in bytes. A region that is damaged opens too: [`Map::damage`] tells.
@@ -168,19 +170,33 @@ impl<F: NorFlash<Error: Debug>> Map<F> {
         }
     }
 
-    /// Overwrites with zeros what the region holds of `secret`, be it current, outdated or a torn part, down
+    /// Every whole record that the region holds, outdated ones too.
+    ///
+    /// # Errors
+    /// When the storage does not answer.
+    pub fn copies(&mut self) -> Result<Vec<(u32, Vec<u8>)>, MapError> {
+        Ok(self.image()?.chunks(F::ERASE_SIZE).flat_map(items_of::<F>).collect())
+    }
+
+    fn image(&mut self) -> Result<Vec<u8>, MapError> {
+        let region = self.storage.flash_range();
+        let mut image = vec![0; region.len()];
+        ready(self.storage.flash().read(region.start, &mut image)).map_err(from_port)?;
+        Ok(image)
+    }
+
+    /// Overwrites with zeros what the region holds of `secrets`, be it current, outdated or a torn part, down
     /// to [`TRACE`] bytes. Of a record only what no other shares may be given, such as a sealed one. The chip
     /// must allow clearing bits of a word that is already written.
     ///
     /// # Errors
     /// When the port fails; then call it again later.
-    pub fn destroy(&mut self, secret: &[u8]) -> Result<(), MapError> {
+    pub fn destroy(&mut self, secrets: &[&[u8]]) -> Result<(), MapError> {
         self.must_be_sound()?;
-        let traces: HashSet<&[u8]> = secret.windows(TRACE).collect();
-        let Range { start, end } = self.storage.flash_range();
-        let mut image = vec![0; (end - start) as usize];
+        let traces: HashSet<&[u8]> = secrets.iter().flat_map(|secret| secret.windows(TRACE)).collect();
+        let start = self.storage.flash_range().start;
+        let image = self.image()?;
         let flash = self.storage.flash();
-        ready(flash.read(start, &mut image)).map_err(from_port)?;
         let mut clear = BTreeSet::new();
         for (at, window) in image.windows(TRACE).enumerate() {
             if traces.contains(window) {
@@ -208,7 +224,9 @@ fn config<F: NorFlash>(region: Range<u32>) -> Result<MapConfig<F>, MapError> {
 }
 
 fn storage<F: NorFlash>(flash: F, region: Range<u32>) -> Result<Storage<F>, MapError> {
-    Ok(MapStorage::new(flash, config(region)?, Cache::new_uncached()))
+    let pages = region.len() / F::ERASE_SIZE;
+    let cache = Cache::new(HeapPageStates::new(pages), HeapPagePointers::new(pages), Uncached);
+    Ok(MapStorage::new(flash, config(region)?, cache))
 }
 
 /// The newest record of each key, after a repair if one is needed.

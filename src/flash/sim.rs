@@ -50,6 +50,8 @@ impl NorFlashError for SimFlashError {
 pub struct Traffic {
     /// Calls of `read`.
     pub reads: u64,
+    /// Bytes read.
+    pub read_bytes: u64,
     /// Calls of `write`.
     pub writes: u64,
     /// Pages erased.
@@ -170,6 +172,7 @@ impl ReadNorFlash for SimFlash {
         let at = self.check(offset, bytes.len(), 1)?;
         bytes.copy_from_slice(&self.bytes[at..at + bytes.len()]);
         self.traffic.reads += 1;
+        self.traffic.read_bytes += bytes.len() as u64;
         Ok(())
     }
 
@@ -193,8 +196,8 @@ impl NorFlash for SimFlash {
 
     async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), SimFlashError> {
         let at = self.check(offset, bytes.len(), WRITE_SIZE)?;
-        self.check_worn(at, bytes.len())?;
         self.traffic.writes += 1;
+        self.check_worn(at, bytes.len())?;
         bytes.iter().enumerate().try_for_each(|(i, byte)| self.change(at + i, self.bytes[at + i] & byte))
     }
 }

@@ -93,7 +93,7 @@ pub(super) fn is_marked(marker: u8) -> bool {
 }
 
 /// All whole records of one page, in the order in which they were written, up to the first that is not whole.
-fn items_of<F: NorFlash>(page: &[u8]) -> Vec<(u32, Vec<u8>)> {
+pub(super) fn items_of<F: NorFlash>(page: &[u8]) -> Vec<(u32, Vec<u8>)> {
     if page.iter().all(|byte| *byte == 0xFF) {
         return Vec::new();
     }

@@ -144,8 +144,8 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
         let (sealed_key, begun) = split_key(record(Namespace::PersonKey));
         self.next_id = self.next_id.max(id + 1);
         match (sealed_key, record(Namespace::Person)) {
-            (Some(sealed_key), Some([])) => self.map.destroy(sealed_key)?,
-            (Some(sealed_key), None) if begun => self.map.destroy(sealed_key)?,
+            (Some(sealed_key), Some([])) => self.map.destroy(&[sealed_key])?,
+            (Some(sealed_key), None) if begun => self.map.destroy(&[sealed_key])?,
             (None, Some([])) => {}
             (sealed_key, sealed) => match self.open(id, sealed_key, sealed) {
                 Some((person, key)) if !self.is_full() => {
@@ -191,15 +191,18 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
         let Some(new) = place.proposed()? else { return Ok(old) };
         for (key, record) in map.all()? {
             let (Some(sealed), _) = split_key(Some(&record)) else { continue };
-            if Namespace::PersonKey.number(key).is_none() {
-                continue;
-            }
-            let Ok(bytes) = old.open(key, sealed) else { continue };
-            let mut again = new.seal(key, &bytes)?;
+            let Some(person_key) = opened(&old, key, sealed) else { continue };
+            let mut again = new.seal_key(key, &person_key)?;
             again.extend(&record[sealed.len()..]);
             map.set(key, &again)?;
-            map.destroy(sealed)?;
         }
+        let copies = map.copies()?;
+        let of_old = |(key, record): &(u32, Vec<u8>)| {
+            let sealed = split_key(Some(record)).0.map(<[u8]>::len)?;
+            opened(&old, *key, &record[..sealed]).map(|_| sealed)
+        };
+        let outdated = copies.iter().filter_map(|copy| Some(&copy.1[..of_old(copy)?]));
+        map.destroy(&outdated.collect::<Vec<_>>())?;
         place.adopt()?;
         Ok(new)
     }
@@ -388,7 +391,7 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
         self.index.fill(&*self.people);
         self.damaged.retain(|damaged| *damaged != id);
         if let (Some(sealed_key), _) = split_key(record.as_deref()) {
-            self.map.destroy(sealed_key)?;
+            self.map.destroy(&[sealed_key])?;
         }
         self.forget_staged(id)?;
         place.map_or(Ok(()), |place| Ok(self.crops.free(place)?))
@@ -454,6 +457,12 @@ fn first_templates(templates: &[Template]) -> Result<Templates, GalleryError> {
         return Err(GalleryError::NoTemplates);
     }
     Ok(templates.iter().take(TEMPLATES_PER_PERSON).cloned().collect())
+}
+
+/// The person's key of a record of the map, if it is one that `device_key` sealed.
+fn opened(device_key: &DeviceKey, place: u32, sealed: &[u8]) -> Option<DeviceKey> {
+    Namespace::PersonKey.number(place)?;
+    device_key.open_key(place, sealed).ok()
 }
 
 /// A sealed person key, and whether its enrolment is not done.

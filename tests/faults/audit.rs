@@ -89,17 +89,6 @@ fn a_cut_at_any_byte_of_an_entry_keeps_all_that_was_logged() {
 }
 
 #[test]
-fn ten_years_of_200_decisions_a_day_wear_less_than_a_tenth_of_the_chip() {
-    let (pages, entries, decisions) = (64, 20_000, 10.0 * 365.25 * 200.0);
-    let most = filled(pages, entries).erase_counts().iter().copied().max().unwrap_or(0);
-    let in_ten_years = f64::from(most) / entries as f64 * decisions;
-    println!(
-        "log: {most} erases of the worst of {pages} pages for {entries} entries, {in_ten_years:.0} in ten years"
-    );
-    assert!(most > 0 && in_ten_years < 10_000.0, "{in_ten_years}");
-}
-
-#[test]
 fn whoever_asks_page_by_page_gets_the_whole_log_in_order() {
     for entries in [0, 1, 59, 60, 200, 3_000] {
         let mut log = open(filled(PAGES, entries));

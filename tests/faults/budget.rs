@@ -1,0 +1,101 @@
+//! What each operation costs the chip, exactly: reads, writes, erases. A change of a number here is a decision.
+
+use super::board::{Lock, blank, face};
+use super::key;
+use facelatch::flash::sim::Traffic;
+use facelatch::flash::{DeviceKey, Event, Happening, KeyError, KeyPlace};
+use facelatch::gallery::Gallery;
+
+const PEOPLE: u8 = 20;
+
+/// Operation; calls of read and bytes read, calls of write, pages erased, bytes changed.
+type Cost = (&'static str, [u64; 5]);
+
+fn spent(before: Traffic, after: Traffic) -> [u64; 5] {
+    [
+        after.reads - before.reads,
+        after.read_bytes - before.read_bytes,
+        after.writes - before.writes,
+        after.erases - before.erases,
+        after.changed_bytes - before.changed_bytes,
+    ]
+}
+
+fn cost(lock: &mut Lock, name: &'static str, operation: impl FnOnce(&mut Lock)) -> Cost {
+    let traffic = |lock: &Lock| lock.flash.with_flash(|flash| flash.traffic());
+    let before = traffic(lock);
+    operation(lock);
+    (name, spent(before, traffic(lock)))
+}
+
+/// A place whose key is being changed from the first to the second.
+struct Changing(bool);
+
+impl KeyPlace for Changing {
+    fn current(&mut self) -> Result<DeviceKey, KeyError> {
+        Ok(key(1))
+    }
+
+    fn proposed(&mut self) -> Result<Option<DeviceKey>, KeyError> {
+        Ok((!self.0).then(|| key(2)))
+    }
+
+    fn propose(&mut self, _: &DeviceKey) -> Result<(), KeyError> {
+        Ok(())
+    }
+
+    fn adopt(&mut self) -> Result<(), KeyError> {
+        self.0 = true;
+        Ok(())
+    }
+}
+
+#[test]
+fn each_operation_costs_what_it_did() {
+    let mut lock = Lock::start(blank());
+    for seed in 0..PEOPLE {
+        lock.enrol(seed);
+    }
+    let opened = Happening { distance: Some(0.5), ..Event::Opened.of(7) };
+    (0..20).for_each(|_| lock.note(opened));
+    let costs = [
+        cost(&mut lock, "start", Lock::restart),
+        cost(&mut lock, "decision logged", |lock| lock.note(opened)),
+        cost(&mut lock, "failures kept", |lock| lock.keep_failures(1)),
+        cost(&mut lock, "enrolment", |lock| {
+            lock.enrol(100);
+        }),
+        cost(&mut lock, "new enrolment", |lock| {
+            let (templates, crops) = face(101);
+            lock.gallery.enrol_again(3, &templates, &crops).expect("enrolled");
+        }),
+        cost(&mut lock, "deletion", |lock| lock.delete(5)),
+        cost(&mut lock, "newest entries read", |lock| {
+            let from = lock.log.next_number() - 5;
+            assert_eq!(lock.log.page(from).expect("read").len(), 5);
+        }),
+        cost(&mut lock, "update, 1 MiB", |lock| lock.update(2, 1 << 20)),
+        cost(&mut lock, "key changed", |lock| {
+            Gallery::<super::board::Part>::device_key(lock.gallery.map(), &mut Changing(false))
+                .expect("changed");
+        }),
+    ];
+    println!("{:<20} {:>7} {:>9} {:>7} {:>7} {:>9}", "", "reads", "bytes", "writes", "erases", "changed");
+    for (name, [reads, bytes, writes, erases, changed]) in costs {
+        println!("{name:<20} {reads:>7} {bytes:>9} {writes:>7} {erases:>7} {changed:>9}");
+    }
+    assert_eq!(costs, BUDGET);
+}
+
+/// With 20 people of five templates and pictures, on the simulated board's map.
+const BUDGET: [Cost; 9] = [
+    ("start", [1805, 3_580_644, 2, 0, 60]),
+    ("decision logged", [2, 64, 2, 0, 64]),
+    ("failures kept", [16, 114, 2, 0, 16]),
+    ("enrolment", [15, 46_124, 13, 0, 23_540]),
+    ("new enrolment", [154, 122_656, 3, 6, 47_792]),
+    ("deletion", [308, 2_714_788, 42, 6, 24_800]),
+    ("newest entries read", [113, 22_016, 0, 0, 0]),
+    ("update, 1 MiB", [403, 4_199_760, 269, 257, 2_102_040]),
+    ("key changed", [1103, 5_287_232, 820, 0, 4800]),
+];
