@@ -29,6 +29,10 @@ struct Arguments {
     #[arg(long, value_name = "FOLDER")]
     state: Option<PathBuf>,
 
+    /// Only give the lock another device key and seal everybody's with it; the lock must not be running.
+    #[arg(long)]
+    change_key: bool,
+
     /// Only release the strike: for the service manager, after this program was killed.
     #[arg(long)]
     release: bool,
@@ -136,7 +140,26 @@ fn summary(board: &Board) -> String {
     format!("\"{}\" ({})", &*board.name, &*board.description)
 }
 
+/// Where a real board keeps what is in no flash.
+const STATE: &str = "/var/lib/facelatch";
+
+fn change_key(arguments: &Arguments) -> Result<ExitCode> {
+    let state = arguments.state.as_deref().unwrap_or(Path::new(STATE));
+    let flash = if BOARD.is_simulated() { state.join("flash") } else { PathBuf::from(&*BOARD.flash.path) };
+    anyhow::ensure!(
+        flash.exists(),
+        "there is no flash {}; name the lock's folder by --state",
+        flash.display()
+    );
+    facelatch::firmware::start::change_key(&BOARD, state, &flash)?;
+    println!("the device key was changed");
+    Ok(ExitCode::SUCCESS)
+}
+
 fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if arguments.change_key {
+        return change_key(arguments);
+    }
     if BOARD.is_simulated() { simulated::run(arguments) } else { real::run(arguments) }
 }
 
@@ -151,7 +174,7 @@ mod real {
             linux::release(&BOARD)?;
             return Ok(ExitCode::SUCCESS);
         }
-        let state = arguments.state.clone().unwrap_or_else(|| PathBuf::from("/var/lib/facelatch"));
+        let state = arguments.state.clone().unwrap_or_else(|| PathBuf::from(super::STATE));
         linux::run(&BOARD, &Places { models: arguments.models.clone(), state })?;
         Ok(ExitCode::SUCCESS)
     }

@@ -11,6 +11,7 @@ mod generated {
     use super::schema::Bias::*;
     use super::schema::CameraKind::*;
     use super::schema::FlashKind::*;
+    use super::schema::KeyHome::*;
     use super::schema::Wiring::*;
     use super::schema::*;
 

@@ -275,6 +275,18 @@ pub enum FlashKind {
     Mtd,
 }
 
+/// Where the key is that seals what is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub enum KeyHome {
+    /// A file in the state folder that only the device's user may read.
+    #[default]
+    #[serde(rename = "file")]
+    KeyFile,
+    /// The kernel's keyring, into which something else puts it at every start.
+    #[serde(rename = "keyring")]
+    Keyring,
+}
+
 /// A part of the flash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -297,6 +309,9 @@ pub struct Flash {
     pub size: u32,
     /// Bytes that are erased together.
     pub erase_size: u32,
+    /// Where its key is; a file when nothing is said.
+    #[serde(default)]
+    pub key: KeyHome,
     /// Enrolled people.
     pub gallery: Region,
     /// Pictures of enrolments; without bytes when none are kept.

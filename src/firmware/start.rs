@@ -10,13 +10,11 @@ use super::device::Kept;
 use super::eyes::Eyes;
 use super::journal::Journal;
 use super::judge::{Judge, Liveness};
-use super::storage::{DeviceFlash, layout_of, open_flash};
+use super::storage::{DeviceFlash, key_place, layout_of, open_flash};
 use crate::board::Board;
 use crate::board::schema::{Active, Lock, Wiring};
 use crate::face::models::{ModelError, ModelFolder};
-use crate::flash::{
-    AuditLog, BoardFlashError, DeviceKey, KeyError, LayoutError, Map, MapError, Partition, Partitions,
-};
+use crate::flash::{AuditLog, BoardFlashError, KeyError, LayoutError, Map, MapError, Partition, Partitions};
 use crate::gallery::{Calibrated, CropStore, FarTable, FarTableError, Gallery, GalleryError, MatchPolicy};
 
 /// Why the device cannot begin.
@@ -120,6 +118,17 @@ pub fn open_gallery(board: &Board, state: &Path, flash: &Path) -> Result<DeviceG
     gallery_in(&open_parts(board, flash)?, board, state)
 }
 
+/// Gives the lock whose flash is `flash` another device key, and seals everybody's key with it.
+///
+/// # Errors
+/// When flash or key cannot be used; the next start ends what was begun.
+pub fn change_key(board: &Board, state: &Path, flash: &Path) -> Result<(), StartError> {
+    let part = open_parts(board, flash)?.gallery;
+    let mut map = Map::new(part.clone(), 0..part.size())?;
+    DeviceGallery::change_device_key(&mut map, &mut key_place(board, state)?)?;
+    Ok(())
+}
+
 /// The log in a flash.
 ///
 /// # Errors
@@ -139,8 +148,8 @@ fn gallery_in(
     board: &Board,
     state: &Path,
 ) -> Result<DeviceGallery, StartError> {
-    let key = DeviceKey::load_or_create(&state.join("device.key"))?;
-    let map = Map::new(parts.gallery.clone(), 0..parts.gallery.size())?;
+    let mut map = Map::new(parts.gallery.clone(), 0..parts.gallery.size())?;
+    let key = DeviceGallery::device_key(&mut map, &mut key_place(board, state)?)?;
     let crops = CropStore::new(parts.crops.clone());
     Ok(Gallery::load(map, crops, key, board.enrolment.people as usize)?)
 }

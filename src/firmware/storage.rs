@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::board::ERASE_SIZE;
-use crate::board::schema::{Board, FlashKind, Region};
-use crate::flash::{BoardFlash, BoardFlashError, Layout, Medium};
+use crate::board::schema::{Board, FlashKind, KeyHome, Region};
+use crate::flash::{BoardFlash, BoardFlashError, KeyError, KeyFile, KeyPlace, Layout, Medium};
 
 /// The flash of the board for which this firmware was built.
 pub type DeviceFlash = BoardFlash<ERASE_SIZE>;
@@ -19,6 +19,23 @@ pub fn open_flash(board: &Board, path: &Path) -> Result<DeviceFlash, BoardFlashE
         FlashKind::Mtd => Medium::Mtd,
     };
     DeviceFlash::open(medium, path, board.flash.size)
+}
+
+/// Where the key of `board` is kept; `state`: the folder of a key in a file.
+///
+/// # Errors
+/// When this program has no such place.
+pub fn key_place(board: &Board, state: &Path) -> Result<Box<dyn KeyPlace>, KeyError> {
+    match board.flash.key {
+        KeyHome::KeyFile => Ok(Box::new(KeyFile::new(&state.join("device.key")))),
+        #[cfg(feature = "device")]
+        KeyHome::Keyring => Ok(Box::new(crate::flash::key_ring::RingPlace::of_user()?)),
+        #[cfg(not(feature = "device"))]
+        KeyHome::Keyring => Err(KeyError::Unfit {
+            path: "in the kernel's keyring".into(),
+            reason: "this program was built without it; build with --features device",
+        }),
+    }
 }
 
 /// Where everything lies in the flash of `board`.

@@ -8,14 +8,12 @@
 //! does not open.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use thiserror::Error;
 use zeroize::Zeroizing;
-
-use super::key_place::{KeyFile, KeyPlace};
 
 const VERSION: u8 = 1;
 const NONCE: usize = 24;
@@ -91,14 +89,6 @@ impl DeviceKey {
     pub fn open_key(&self, place: u32, sealed: &[u8]) -> Result<Self, KeyError> {
         let bytes = self.open(place, sealed)?;
         Ok(Self::from_bytes(bytes.as_slice().try_into().map_err(|_| KeyError::DoesNotOpen)?))
-    }
-
-    /// Reads the key in `path`, or makes one that only its owner may read.
-    ///
-    /// # Errors
-    /// When the file is not 32 bytes, may be read by others, or the system refuses.
-    pub fn load_or_create(path: &Path) -> Result<Self, KeyError> {
-        KeyFile::new(path).current()
     }
 
     /// The key itself, for whoever keeps it.

@@ -17,10 +17,18 @@ use super::key::{DeviceKey, KeyError};
 
 /// A place that keeps the key while the power is off: a file, or what a board has that is better.
 ///
-/// What a call returned from outlasts a power cut; a call that was cut has happened or has not. A place that
-/// cannot change its key, such as fuses, refuses [`KeyPlace::propose`] with [`KeyError::Fixed`]. A place that seals
-/// the key itself, such as a TPM, unseals it in [`KeyPlace::current`] and refuses with [`KeyError::Unfit`] when
-/// the board's state is not the one to which it is bound.
+/// What a call returned from outlasts a power cut; a call that was cut has happened or has not. What a place has to
+/// do:
+///
+/// | | fuses of the SoC | TPM 2.0 |
+/// |---|---|---|
+/// | `current` | derives 32 bytes from the fused secret, such as by HKDF with "facelatch" | unseals the object at its persistent handle; makes and seals a random key when there is no object |
+/// | `proposed` | none | unseals a second object, if there is one |
+/// | `propose` | refuses with [`KeyError::Fixed`] | seals the key into that second object, bound to the same state of the board |
+/// | `adopt` | refuses with [`KeyError::Fixed`] | makes the second object persistent in the first one's place and evicts the first |
+///
+/// When the board's state is not the one to which a key is bound, `current` refuses with [`KeyError::Unfit`]: it never
+/// makes another key, with which nobody enrolled could be read.
 pub trait KeyPlace {
     /// The key; a new one if there never was any.
     ///
@@ -59,6 +67,24 @@ impl KeyFile {
     #[must_use]
     pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), next: path.with_extension("next") }
+    }
+}
+
+impl<P: KeyPlace + ?Sized> KeyPlace for Box<P> {
+    fn current(&mut self) -> Result<DeviceKey, KeyError> {
+        (**self).current()
+    }
+
+    fn proposed(&mut self) -> Result<Option<DeviceKey>, KeyError> {
+        (**self).proposed()
+    }
+
+    fn propose(&mut self, key: &DeviceKey) -> Result<(), KeyError> {
+        (**self).propose(key)
+    }
+
+    fn adopt(&mut self) -> Result<(), KeyError> {
+        (**self).adopt()
     }
 }
 

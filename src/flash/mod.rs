@@ -16,6 +16,8 @@ pub mod event;
 pub mod file;
 pub mod key;
 pub mod key_place;
+#[cfg(feature = "device")]
+pub mod key_ring;
 pub mod map;
 pub mod medium;
 pub mod mtd;

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::board::BOARD;
+use crate::board::schema::KeyHome;
+
 /// There is no lock in a folder.
 #[derive(Debug, Error)]
 #[error("{} holds no lock (no `device.key`, or no file `flash`); give the folder that facelatchd has as --state", path.display())]
@@ -18,6 +21,7 @@ pub struct NoLock {
 /// When there is none, or no key beside it: opening would make an empty lock.
 pub fn flash_in(state: &Path, flash: Option<&Path>) -> Result<PathBuf, NoLock> {
     let flash = flash.map_or_else(|| state.join("flash"), Path::to_owned);
-    let found = flash.exists() && state.join("device.key").is_file();
+    let has_key = BOARD.flash.key == KeyHome::Keyring || state.join("device.key").is_file();
+    let found = flash.exists() && has_key;
     found.then_some(flash).ok_or_else(|| NoLock { path: state.to_owned() })
 }
