@@ -14,6 +14,7 @@ use embedded_storage_async::nor_flash::NorFlash;
 
 use super::clock::monotonic;
 use super::eyes::{FrameError, View};
+use super::failures;
 use super::journal::Journal;
 use super::judge::{Judge, Judgement};
 use super::latency::{Latencies, Passage};
@@ -24,7 +25,7 @@ use crate::door::{
     LockoutPolicy, Mode, PersonId, Refusal, Signal, StrikePolicy,
 };
 use crate::face::template::Template;
-use crate::flash::{Event as Logged, Happening, MapError, Namespace, Reason};
+use crate::flash::{Event as Logged, Happening, MapError, Reason};
 use crate::gallery::{Crop, Enrolment, Gallery, Role, TEMPLATES_PER_PERSON};
 
 /// Something worth telling. Names are what the owner gave; no template, no picture.
@@ -107,7 +108,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         now: Duration,
     ) -> Result<Self, MapError> {
         let Kept { mut gallery, mut journal } = kept;
-        let door = Door::new(policy, read_lockout(&mut gallery)?, now);
+        let door = Door::new(policy, failures::read(gallery.map())?, now);
         let (pending, mut notes) = (heapless::Vec::new(), Vec::with_capacity(16));
         journal.note(Logged::Started, now);
         notes.extend(journal.failure().map(|error| Note::Failed(format!("the log cannot be read: {error}"))));
@@ -179,6 +180,9 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
             self.shown = signal;
             self.panel.show(signal.pattern(), now);
             self.notes.push(Note::Shows(signal));
+            if signal == Signal::Failed(EnrolFailure::Full) {
+                self.tell_full(now);
+            }
         }
         if let Err(error) = self.journal.write_one() {
             self.notes.push(Note::Failed(format!("the log is not written any more: {error}")));
@@ -324,6 +328,22 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         self.tell_gallery(now);
     }
 
+    /// Nobody can be enrolled: says whom to delete, the resident who was not here for longest.
+    fn tell_full(&mut self, now: Duration) {
+        self.journal.note(Logged::NotEnrolled.because(Reason::Full), now);
+        let people = self.gallery.people();
+        let residents = people.iter().filter(|person| person.role == Role::Resident);
+        let away = residents.map(|person| person.id).min_by_key(|id| self.journal.last_visit(*id));
+        let whom = away.map_or_else(String::new, |id| match self.journal.last_visit(id) {
+            Some(entry) => format!(", such as person {id}, whose last visit is entry {entry} of the log"),
+            None => format!(", such as person {id}, of whom the log knows no visit"),
+        });
+        let enrolled = people.len();
+        self.notes.push(Note::Failed(format!(
+            "{enrolled} people are enrolled and no more fit: delete somebody first{whom}"
+        )));
+    }
+
     /// People with a record, whether it opens or not: while there is one, nobody is the first.
     fn known_people(&self) -> usize {
         self.gallery.people().len() + self.gallery.damaged().len()
@@ -367,18 +387,11 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
     }
 
     fn keep(&mut self, lockout: Lockout, now: Duration) {
-        let bytes = postcard::to_allocvec(&lockout).expect("these types are always serialisable");
-        if let Err(error) = self.gallery.map().set(Namespace::Lockout.key(0), &bytes) {
+        if let Err(error) = failures::write(self.gallery.map(), &lockout) {
             self.journal.note(Logged::Fault.because(Reason::Storage), now);
             self.notes.push(Note::Failed(format!("the failures could not be kept: {error}")));
         }
     }
-}
-
-fn read_lockout<F: NorFlash<Error: Debug>>(gallery: &mut Gallery<F>) -> Result<Lockout, MapError> {
-    let Some(bytes) = gallery.map().get(Namespace::Lockout.key(0))? else { return Ok(Lockout::default()) };
-    postcard::from_bytes(&bytes)
-        .map_err(|error| MapError::Damaged { reason: format!("the kept failures: {error}") })
 }
 
 /// The door's rules as the board file has them.

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod device;
 pub mod eyes;
+pub mod failures;
 pub mod journal;
 pub mod judge;
 pub mod latency;
