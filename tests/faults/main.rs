@@ -1,10 +1,17 @@
 //! The flash fails: power cuts at every byte, images of anything, a chip that wears out.
 
 mod audit;
+mod board;
+mod budget;
+mod capacity;
 mod cuts;
 mod deletion;
+mod golden;
 mod images;
+mod kills;
 mod slots;
+mod wear;
+mod worn;
 
 use facelatch::face::align::CROP_BYTES;
 use facelatch::face::template::Template;
@@ -71,6 +78,27 @@ fn enrol(gallery: &mut TestGallery, name: &str, seed: u8) -> Result<u32, Gallery
 
 fn crop(shade: u8) -> Crop {
     Crop { quality: 200, pixels: Box::new([shade; CROP_BYTES]) }
+}
+
+/// Numbers that are the same for the same seed (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// A number of `0..end`.
+    fn below(&mut self, end: u64) -> u64 {
+        (self.next() >> 32) % end
+    }
 }
 
 fn template(seed: u8) -> Template {
