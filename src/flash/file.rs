@@ -28,7 +28,8 @@ use thiserror::Error;
 pub const ERASE_SIZE: usize = 4096;
 /// Bytes that are written together.
 pub const WRITE_SIZE: usize = 4;
-const HEAD: u64 = ERASE_SIZE as u64;
+/// Bytes of the file before the flash.
+pub const HEAD: u64 = ERASE_SIZE as u64;
 const MAGIC: &[u8; 9] = b"FACELTCH\x01";
 
 /// What can go wrong with the file.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use embedded_storage_async::nor_flash::{ErrorType, MultiwriteNorFlash, NorFlash, ReadNorFlash};
-use facelatch::flash::file::{ERASE_SIZE, WRITE_SIZE};
+use facelatch::flash::file::{ERASE_SIZE, HEAD, WRITE_SIZE};
 use facelatch::flash::{AuditLog, Event, FileFlash, FileFlashError, Map, Moment, Partition, Slots};
 use facelatch::gallery::{CropStore, Enrolment, Gallery, Role};
 use sha2::{Digest, Sha256};
@@ -22,9 +22,6 @@ use super::{ALL_PAGES, Random, crop, key, layout, template};
 const FOLDER: &str = "FACELATCH_VICTIM";
 const SEED: &str = "FACELATCH_VICTIM_SEED";
 const BYTES: &str = "FACELATCH_VICTIM_BYTES";
-/// Bytes of the file before the flash.
-const HEAD: u64 = 4096;
-
 /// Kills; more with `FACELATCH_KILLS=2000`.
 fn kills() -> u64 {
     std::env::var("FACELATCH_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(300)

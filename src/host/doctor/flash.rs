@@ -7,6 +7,7 @@ use std::path::Path;
 use super::Site;
 use super::finding::Finding;
 use crate::board::schema::{Flash, FlashKind};
+use crate::flash::file::HEAD;
 
 const PART: &str = "flash";
 
@@ -34,13 +35,14 @@ fn existing(site: &Site<'_>, flash: &Flash, file: &Metadata) -> Finding {
         let found = format!("{path} may not be used by {}", site.user.name);
         return Finding::wrong(PART, found, format!("sudo chown {} {path}", site.user.name));
     }
-    let fits = if file.is_file() { bytes == u64::from(flash.size) } else { bytes >= u64::from(flash.size) };
+    let needed = bytes_of(flash);
+    let fits = if file.is_file() { bytes == needed } else { bytes >= needed };
     if fits {
         return Finding::fine(PART, format!("{path}, {}", map_of(flash)));
     }
     Finding::wrong(
         PART,
-        format!("{path} has {bytes} bytes, but the board file says {}", flash.size),
+        format!("{path} has {bytes} bytes, but the board file asks for {needed}"),
         "set flash.path or flash.size in the board file; to begin anew without anybody enrolled, move the file away",
     )
 }
@@ -59,11 +61,16 @@ fn planned(site: &Site<'_>, flash: &Flash, folder: &str) -> Finding {
         return Finding::wrong(PART, found, format!("sudo chown {user} {folder}"));
     }
     let free = rustix::fs::statvfs(site.machine.place(folder)).map_or(0, |all| all.f_bavail * all.f_frsize);
-    if free < u64::from(flash.size) {
+    if free < bytes_of(flash) {
         let found = format!("{} MiB are free for {path}, which needs {}", free >> 20, flash.size >> 20);
         return Finding::wrong(PART, found, "free some, or take a larger card");
     }
     Finding::fine(PART, format!("{path} will be made at the first start; {}", map_of(flash)))
+}
+
+/// Bytes of a file or a partition that holds the flash.
+fn bytes_of(flash: &Flash) -> u64 {
+    HEAD + u64::from(flash.size)
 }
 
 /// What the map has room for.
