@@ -111,7 +111,11 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         let door = Door::new(policy, failures::read(gallery.map())?, now);
         let (pending, mut notes) = (heapless::Vec::new(), Vec::with_capacity(16));
         journal.note(Logged::Started, now);
-        notes.extend(journal.failure().map(|error| Note::Failed(format!("the log cannot be read: {error}"))));
+        let complaints = complaints(&mut gallery, &journal);
+        if !complaints.is_empty() {
+            journal.note(Logged::Fault.because(Reason::Storage), now);
+        }
+        notes.extend(complaints.into_iter().map(Note::Failed));
         let mut device = Self {
             judge,
             gallery,
@@ -315,6 +319,13 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         match self.gallery.enrol(&Enrolment { name: &name, role, templates, crops }) {
             Ok(person) => {
                 self.journal.note(Logged::Enrolled.of(person), now);
+                let has_pictures = self.gallery.person(person).is_some_and(|found| found.crops.is_some());
+                if self.gallery.keeps_crops() && !has_pictures {
+                    let words = format!(
+                        "there is no room for pictures of person {person}, who must enrol again for new models"
+                    );
+                    self.notes.push(Note::Failed(words));
+                }
                 self.notes.push(Note::Enrolled { person, name });
             }
             Err(error) => {
@@ -392,6 +403,16 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
             self.notes.push(Note::Failed(format!("the failures could not be kept: {error}")));
         }
     }
+}
+
+/// What of the storage is not as it should be.
+fn complaints<F: NorFlash<Error: Debug>>(gallery: &mut Gallery<F>, journal: &Journal<F>) -> Vec<String> {
+    let damage = gallery.map().damage().map(|reason| {
+        format!("who is enrolled can be read only in part, and is not changed any more: {reason}")
+    });
+    let unfinished = gallery.unfinished().map(|error| format!("the storage cannot be written: {error}"));
+    let log = journal.failure().map(|error| format!("the log cannot be read: {error}"));
+    [damage, unfinished, log].into_iter().flatten().collect()
 }
 
 /// The door's rules as the board file has them.

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A person's record says which cell is theirs and how long its content is. A cell that no record names is
-//! nobody's: it was being written or given up when the power was cut, and is emptied at the next start.
+//! nobody's: it was being written or given up when the power was cut, and is emptied at the next start. While there are
+//! records that do not open, it may be theirs, and is left as it is.
 //! Cells are written first block first and emptied last block first, so that the first block tells.
 
 use core::fmt::{self, Debug};
@@ -124,8 +125,13 @@ impl<F: NorFlash<Error: Debug>> CropStore<F> {
     /// Bytes that fit into a cell.
     pub(super) const ROOM: usize = Self::CELL;
 
-    /// Takes note of the cells that people have; empties those that nobody has.
-    pub(super) fn settle(&mut self, places: impl Iterator<Item = CropPlace>) -> Result<(), MapError> {
+    /// Takes note of the cells that people have. The others are emptied; if all people are not `known`, those that are
+    /// not empty count as taken.
+    pub(super) fn settle(
+        &mut self,
+        places: impl Iterator<Item = CropPlace>,
+        known: bool,
+    ) -> Result<(), MapError> {
         self.taken.fill(false);
         for place in places {
             if let Some(taken) = self.taken.get_mut(usize::from(place.cell)) {
@@ -133,7 +139,10 @@ impl<F: NorFlash<Error: Debug>> CropStore<F> {
             }
         }
         for cell in (0..self.taken.len()).filter(|&cell| !self.taken[cell]).collect::<Vec<_>>() {
-            if !self.is_blank(self.blocks(cell).start)? {
+            let is_blank = self.is_blank(self.blocks(cell).start)?;
+            if !known {
+                self.taken[cell] = !is_blank;
+            } else if !is_blank {
                 self.erase(cell)?;
             }
         }

@@ -134,7 +134,9 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
             gallery.unfinished = gallery.unfinished.or(loaded.err());
         }
         gallery.index.fill(&*gallery.people);
-        let settled = gallery.crops.settle(gallery.people.iter().filter_map(|person| person.crops));
+        let all_known = gallery.damaged.is_empty() && gallery.map.damage().is_none();
+        let places = gallery.people.iter().filter_map(|person| person.crops);
+        let settled = gallery.crops.settle(places, all_known);
         gallery.unfinished = gallery.unfinished.or(settled.err());
         Ok(gallery)
     }
@@ -225,6 +227,12 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
     #[must_use]
     pub fn unfinished(&self) -> Option<&MapError> {
         self.unfinished.as_ref()
+    }
+
+    /// Whether pictures of enrolments are kept, if there is room.
+    #[must_use]
+    pub fn keeps_crops(&self) -> bool {
+        self.keeps_crops
     }
 
     /// Whether there is no place for another person.

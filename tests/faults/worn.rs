@@ -14,10 +14,11 @@ use facelatch::firmware::journal::Journal;
 use facelatch::firmware::judge::{Judge, Liveness};
 use facelatch::firmware::scene::{Hand, Scene};
 use facelatch::firmware::sim::SimPanel;
+use facelatch::flash::sim::ERASE_SIZE;
 use facelatch::flash::{Partition, SimFlash};
 use facelatch::gallery::{CropStore, Gallery, MatchPolicy};
 
-use super::{ALL_PAGES, blank, flash_of, key, map, parts};
+use super::{ALL_PAGES, PAGES, blank, enrol, flash_after, flash_of, gallery, key, map, parts};
 
 type TestDevice = Device<Partition<SimFlash>, SimPanel>;
 
@@ -121,6 +122,41 @@ fn a_device_whose_flash_wears_out_keeps_deciding_tells_it_and_writes_nothing_mor
     let mut restarted = Stage::new(flash_of(&stage.flash), 10);
     let home = restarted.play_to("owner comes home", false);
     assert!(any(&home, |note| matches!(note, Note::Opened { .. })), "{home:?}");
+}
+
+#[test]
+fn somebody_for_whose_pictures_there_is_no_room_is_enrolled_and_it_is_told() {
+    let mut gallery = gallery(blank(), 1).expect("loads");
+    enrol(&mut gallery, "Ben", 1).expect("enrolled");
+    enrol(&mut gallery, "Cara", 5).expect("enrolled");
+    assert_eq!(gallery.crop_places_left(), 0);
+    let mut stage = Stage::new(flash_after(gallery), 10);
+    stage.device.happen(&Event::OwnerEnrol, Duration::ZERO);
+    let told = stage.play_to("owner enrols", false);
+    assert!(any(&told, |note| matches!(note, Note::Enrolled { .. })), "{told:?}");
+    assert!(
+        any(&told, |note| matches!(note, Note::Failed(what) if what.contains("no room for pictures"))),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_damaged_flash_and_a_log_that_is_none_are_told_at_the_start() {
+    let mut image = blank().image().to_vec();
+    image[..PAGES * ERASE_SIZE].fill(0x5A);
+    image[8 * ERASE_SIZE..9 * ERASE_SIZE].fill(0x5A);
+    let mut stage = Stage::new(SimFlash::from_image(image.clone()), 10);
+    let told: Vec<Note> = stage.device.notes().collect();
+    assert!(
+        any(&told, |note| matches!(note, Note::Failed(what) if what.contains("only in part"))),
+        "{told:?}"
+    );
+    assert!(
+        any(&told, |note| matches!(note, Note::Failed(what) if what.contains("log cannot be read"))),
+        "{told:?}"
+    );
+    stage.play_to("owner enrols", true);
+    assert!(flash_of(&stage.flash).image() == image, "what is damaged is left as it is");
 }
 
 #[test]

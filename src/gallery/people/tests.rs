@@ -161,3 +161,18 @@ fn a_new_embedder_takes_over_with_its_staged_templates_or_leaves_the_old_ones() 
     let after = gallery(&path, 1, 10);
     assert_eq!(after.people()[0].templates[0], of_embedder_2(3));
 }
+
+#[test]
+fn pictures_of_people_whose_records_do_not_open_are_left_as_they_are() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("flash");
+    let mut before = gallery(&path, 1, 10);
+    let anna = before.enrol(&enrolment("Anna", &[template(1)], &[crop(7)])).expect("enrolled");
+    drop(before);
+    let mut with_another_key = gallery(&path, 2, 10);
+    assert_eq!(with_another_key.damaged(), [anna]);
+    with_another_key.enrol(&enrolment("Ben", &[template(3)], &[crop(8)])).expect("enrolled");
+    drop(with_another_key);
+    let mut after = gallery(&path, 1, 10);
+    assert_eq!(after.crops(anna).expect("still there").len(), 1);
+}
