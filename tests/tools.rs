@@ -146,6 +146,16 @@ fn wrong_input_is_told_with_a_next_step() {
         (&["cohort", "people", "--aligned"], "9 faces are too few"),
         (&["calibrate", "--state", "empty", "--cohort", "anna.png"], "holds no lock"),
         (&["calibrate", "--people", "people", "--aligned", "--cohort", "anna.png"], "facelatch cohort"),
+        (&["faces", "empty"], "name pictures, or a folder of them"),
+        (&["faces", "nowhere"], "there is no nowhere; check the path"),
+        (&["models", "empty"], "detector.toml"),
+        (&["info", "anna.png"], "no facelatch model package"),
+        (&["info", "nowhere.flm"], "nowhere.flm"),
+        (&["pack", "--version", "1", "--key", "nowhere.key"], "facelatch keygen"),
+        (&["keygen", "--key", "anna.png"], "exists already"),
+        (&["doctor", "--board", "bad.txt"], "bad.txt:1:"),
+        (&["doctor", "--board", "nowhere.toml"], "cannot read the board file nowhere.toml"),
+        (&["snapshot", "--key", "nowhere.key"], "facelatch keygen"),
         (&["bench", "--against", "nothing.flm"], "nothing.flm"),
         (&["bench", "--against", "anna.png"], "anna.png"),
         (&["bench", "--film", "anna.png"], "--film"),
@@ -207,11 +217,32 @@ fn a_benchmark_compares_two_sets_of_models_stage_by_stage() {
 }
 
 #[test]
+fn every_command_has_help_that_goes_beyond_its_options_and_no_colours_in_a_file() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (help, _) = said(&facelatch(folder.path(), &["--help"]));
+    let commands = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
+    let names: Vec<&str> = commands
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| {
+            line.strip_prefix("  ")?.split_whitespace().next().filter(|_| !line.starts_with("   "))
+        })
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(names.contains(&"watch") && names.contains(&"man"), "{names:?}");
+    for name in names {
+        let (help, _) = said(&facelatch(folder.path(), &[name, "--help"]));
+        let told = ["Examples:", "Commands:", "Exit status:"].iter().any(|part| help.contains(part));
+        assert!(told, "{name}: {help}");
+        assert!(!help.contains('\u{1b}'), "{name}: {help}");
+    }
+}
+
+#[test]
 fn shells_and_the_manual_know_every_command() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (script, _) = said(&facelatch(folder.path(), &["completions", "bash"]));
     assert!(facelatch(folder.path(), &["man", "pages"]).status.success());
-    for command in ["eval", "cluster", "calibrate", "pack", "doctor"] {
+    for command in ["eval", "cluster", "calibrate", "pack", "doctor", "watch", "snapshot"] {
         assert!(script.contains(&format!("facelatch__subcmd__{command}")), "{command} in {script}");
         let page = folder.path().join(format!("pages/facelatch-{command}.1"));
         assert!(

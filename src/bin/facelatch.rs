@@ -10,11 +10,40 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use facelatch::board::BOARD;
 use facelatch::firmware::start::{open_gallery, open_log};
+use facelatch::host::cable::CableError;
 use facelatch::host::ink::Ink;
-use facelatch::host::output::Form;
+use facelatch::host::keygen::Owner;
+use facelatch::host::output::{Form, Json};
 use facelatch::host::{
-    bench, calibrate, cluster, cohort, doctor, eval, faces, info, keygen, log, models, pack,
+    bench, calibrate, cluster, cohort, doctor, eval, faces, info, keygen, log, models, pack, snapshot, watch,
 };
+
+const MODELS_EXAMPLES: &str = "Examples:
+  facelatch models                 the released models
+  facelatch models mine/           can a lock run these?";
+
+const KEYGEN_EXAMPLES: &str = "Examples:
+  facelatch keygen                 the key of this computer; keep a copy where nobody else gets at it
+  facelatch keygen --key second.key
+
+Whoever has this file is the owner of your locks. A lock whose owner's key is lost must be reset at its button.";
+
+const PACK_EXAMPLES: &str = "Examples:
+  facelatch pack --version 2                                   the released models: models.flm
+  facelatch pack --version 3 --embedder mine.onnx --out mine.flm
+  facelatch info mine.flm                                      and what is in it";
+
+const INFO_EXAMPLES: &str = "Examples:
+  facelatch info models.flm        what is in it, and is it signed by my key?
+  facelatch info models.flm --json";
+
+const COMPLETIONS_EXAMPLES: &str = "Examples:
+  facelatch completions bash > ~/.local/share/bash-completion/completions/facelatch
+  facelatch completions zsh > ~/.zfunc/_facelatch
+  facelatch completions fish > ~/.config/fish/completions/facelatch.fish";
+
+const MAN_EXAMPLES: &str = "Examples:
+  facelatch man pages && man -l pages/facelatch-doctor.1";
 
 /// The owner's tool for a facelatch door lock.
 #[derive(Debug, Parser)]
@@ -27,32 +56,14 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Checks a folder of models and shows what distances between faces mean.
+    #[command(after_help = MODELS_EXAMPLES)]
     Models {
         /// Folder of the models.
         #[arg(default_value = models::released())]
         folder: PathBuf,
     },
     /// Shows what the lock sees in pictures: faces, their quality, how alive they look.
-    Faces {
-        /// Pictures, or folders of pictures.
-        #[arg(required = true, value_name = "PICTURE")]
-        pictures: Vec<PathBuf>,
-        /// Folder of the models.
-        #[arg(long, value_name = "FOLDER", default_value = models::released())]
-        models: PathBuf,
-        /// Print comma-separated values, one row for each face.
-        #[arg(long)]
-        csv: bool,
-        /// Print templates as well: biometric data, treat them so.
-        #[arg(long, requires = "csv")]
-        templates: bool,
-        /// Compute liveness and template also for faces that are too small, dark or blurred to be used.
-        #[arg(long)]
-        ungated: bool,
-        /// Take the colours away first, as for a grey or infrared camera.
-        #[arg(long)]
-        grey: bool,
-    },
+    Faces(faces::FacesOptions),
     /// Tells how well the device tells people apart, on pictures of yours.
     Eval(eval::EvalOptions),
     /// Groups faces without names by whose they are.
@@ -68,6 +79,7 @@ enum Command {
     /// Measures every stage on this machine.
     Bench(bench::BenchOptions),
     /// Makes the owner's key pair, with which packages and commands are signed.
+    #[command(after_help = KEYGEN_EXAMPLES)]
     Keygen {
         #[command(flatten)]
         owner: Owner,
@@ -75,6 +87,7 @@ enum Command {
     /// Checks three networks as the device does and packs them, signed by the owner.
     Pack(Pack),
     /// Shows what a package is and who signed it.
+    #[command(after_help = INFO_EXAMPLES)]
     Info {
         /// The package (.flm).
         file: PathBuf,
@@ -83,12 +96,18 @@ enum Command {
         #[command(flatten)]
         form: Json,
     },
+    /// Shows what happens at a door, live in the terminal, over the lock's cable.
+    Watch(watch::WatchOptions),
+    /// Fetches a picture of what a lock's camera sees, for its owner.
+    Snapshot(snapshot::SnapshotOptions),
     /// Prints what a shell needs to complete this program's commands with the tab key.
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
         /// The shell.
         shell: Shell,
     },
     /// Writes the manual's pages, one for each command.
+    #[command(after_help = MAN_EXAMPLES)]
     Man {
         /// Folder for the pages.
         folder: PathBuf,
@@ -96,26 +115,7 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
-struct Owner {
-    /// File of the owner's key; default: facelatch/owner.key in the folder of settings.
-    #[arg(long, value_name = "FILE")]
-    key: Option<PathBuf>,
-}
-
-impl Owner {
-    fn path(&self) -> PathBuf {
-        self.key.clone().unwrap_or_else(keygen::default_path)
-    }
-}
-
-#[derive(Debug, Args)]
-struct Json {
-    /// Tell the result as JSON.
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Args)]
+#[command(after_help = PACK_EXAMPLES)]
 struct Pack {
     /// Version of the package: a lock takes none below the highest that it ever confirmed.
     #[arg(long = "version", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
@@ -167,19 +167,23 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("facelatch: {error:#}");
-            ExitCode::from(2)
+            ExitCode::from(exit_status(&error))
         }
     }
+}
+
+/// 2 is what is wrong on this computer; a lock's own troubles have others.
+fn exit_status(error: &anyhow::Error) -> u8 {
+    let snapshot = error.downcast_ref::<snapshot::SnapshotError>().map(snapshot::SnapshotError::exit_status);
+    let cable = error.downcast_ref::<CableError>().map(CableError::exit_status);
+    snapshot.or(cable).unwrap_or(2)
 }
 
 fn run(command: Command) -> Result<ExitCode> {
     let out = &mut io::stdout().lock();
     match command {
         Command::Models { folder } => models::run(&folder, out)?,
-        Command::Faces { pictures, models, csv, templates, ungated, grey } => {
-            let options = faces::FacesOptions { models, pictures, csv, templates, grey, ungated };
-            faces::run(&options, out, &mut io::stderr().lock())?;
-        }
+        Command::Faces(options) => faces::run(&options, out, &mut io::stderr().lock())?,
         Command::Eval(options) => eval::run(&options, out)?,
         Command::Cluster(options) => cluster::run(&options, out)?,
         Command::Calibrate(options) => {
@@ -210,6 +214,8 @@ fn run(command: Command) -> Result<ExitCode> {
             let key = keygen::read(&owner.path()).ok().map(|key| key.public());
             info::run(&file, key, Form::of(form.json), out)?;
         }
+        Command::Watch(options) => watch::run(&options, Ink::of(&io::stdout()), out)?,
+        Command::Snapshot(options) => snapshot::run(&options, out)?,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "facelatch", out);
         }

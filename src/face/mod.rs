@@ -11,6 +11,8 @@
 
 pub mod align;
 pub mod analyze;
+#[cfg(any(feature = "sim", feature = "cli"))]
+pub mod canvas;
 pub mod convert;
 pub mod crop;
 pub mod decode;

@@ -19,8 +19,6 @@ pub mod vision;
 pub mod linux;
 
 #[cfg(feature = "sim")]
-pub mod canvas;
-#[cfg(feature = "sim")]
 pub mod report;
 #[cfg(feature = "sim")]
 pub mod scene;

@@ -5,7 +5,7 @@ use core::time::Duration;
 use embedded_graphics::pixelcolor::Rgb888;
 use image::RgbImage;
 
-use super::canvas::{Canvas, LINE_HEIGHT};
+use crate::face::canvas::{Canvas, LINE_HEIGHT};
 
 const COLUMNS: usize = 4;
 const GAP: u32 = 8;

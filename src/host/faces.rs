@@ -5,32 +5,48 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::models;
 use crate::face::analyze::{AnalyzeError, Close, FaceAnalyzer, Observation};
 use crate::face::decode::sigmoid;
 use crate::face::image::{PictureError as SizeError, RgbImage};
 use crate::face::models::{ModelError, ModelFolder};
 use crate::face::quality::Gate;
+use clap::Args;
 use image::ImageReader;
 use thiserror::Error;
 
 /// Names of pictures that are looked for in a folder.
 const ENDINGS: [&str; 6] = ["jpg", "jpeg", "png", "webp", "bmp", "ppm"];
 
+const EXAMPLES: &str = "Examples:
+  facelatch faces me.jpg                   is this picture good enough to be enrolled?
+  facelatch faces photographs/ --csv       a row for each face, for a spreadsheet
+  facelatch faces me.jpg --grey            as an infrared camera sees it
+
+A face that is not usable is told with the reason. A damaged picture is named and passed over.";
+
 /// What to look at, and how to tell.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct FacesOptions {
-    /// Folder of the models.
-    pub models: PathBuf,
-    /// Pictures, and folders of pictures.
+    /// Pictures, or folders of pictures.
+    #[arg(required = true, value_name = "PICTURE")]
     pub pictures: Vec<PathBuf>,
-    /// Comma-separated values instead of sentences.
+    /// Folder of the models.
+    #[arg(long, value_name = "FOLDER", default_value = models::released())]
+    pub models: PathBuf,
+    /// Print comma-separated values, one row for each face.
+    #[arg(long)]
     pub csv: bool,
-    /// Templates in the comma-separated values. They are biometric data.
+    /// Print templates as well: biometric data, treat them so.
+    #[arg(long, requires = "csv")]
     pub templates: bool,
-    /// Take the colours away first, as for a grey or infrared camera.
-    pub grey: bool,
-    /// Whether liveness and templates are computed for faces that the quality gate refuses as well.
+    /// Compute liveness and template also for faces that are too small, dark or blurred to be used.
+    #[arg(long)]
     pub ungated: bool,
+    /// Take the colours away first, as for a grey or infrared camera.
+    #[arg(long)]
+    pub grey: bool,
 }
 
 /// Why pictures could not be looked at.
@@ -48,8 +64,14 @@ pub enum FacesError {
         #[source]
         source: io::Error,
     },
+    /// There is no such picture.
+    #[error("there is no {}; check the path", path.display())]
+    Missing {
+        /// What was named.
+        path: PathBuf,
+    },
     /// Nothing to look at.
-    #[error("no pictures ({}) in what was named", ENDINGS.join(", "))]
+    #[error("no pictures ({}) in what was named: name pictures, or a folder of them", ENDINGS.join(", "))]
     Nothing,
     /// A network failed.
     #[error("{}", picture.display())]
@@ -144,8 +166,10 @@ fn pictures_of(named: &[PathBuf]) -> Result<Vec<PathBuf>, FacesError> {
             inside.retain(|path| has_ending(path));
             inside.sort();
             found.append(&mut inside);
-        } else {
+        } else if path.exists() {
             found.push(path.clone());
+        } else {
+            return Err(FacesError::Missing { path: path.clone() });
         }
     }
     if found.is_empty() { Err(FacesError::Nothing) } else { Ok(found) }
@@ -185,7 +209,7 @@ impl Teller for Sentences<'_> {
 }
 
 /// What a close look says.
-fn verdict(close: &Close) -> String {
+pub(super) fn verdict(close: &Close) -> String {
     let measured = close.measures;
     let size = format!("eyes {:.0} pixels apart, quality {}", measured.eye_distance, measured.quality());
     let flaw = Gate::RECOGNITION.flaw(&measured).or(close.flaw);

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -55,6 +56,31 @@ pub enum KeyFileError {
     /// The output is gone.
     #[error("cannot write the output")]
     Write(#[source] io::Error),
+}
+
+/// Whose key it is.
+#[derive(Debug, Clone, Args)]
+#[group(skip)]
+pub struct Owner {
+    /// File of the owner's key; default: facelatch/owner.key in the folder of settings.
+    #[arg(long, value_name = "FILE", global = true)]
+    key: Option<PathBuf>,
+}
+
+impl Owner {
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.key.clone().unwrap_or_else(default_path)
+    }
+
+    /// The key in it.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn read(&self) -> Result<OwnerKey, KeyFileError> {
+        read(&self.path())
+    }
 }
 
 /// Where the owner's key stands if no option says otherwise: `facelatch/owner.key` in the user's folder of settings.

@@ -1,6 +1,7 @@
 //! The owner's tool: one file or folder for each subcommand, and what they share.
 
 pub mod bench;
+pub mod cable;
 pub mod calibrate;
 pub mod cluster;
 pub mod cohort;
@@ -20,4 +21,6 @@ pub mod output;
 pub mod pack;
 pub mod progress;
 pub mod reader;
+pub mod snapshot;
 pub mod statistics;
+pub mod watch;

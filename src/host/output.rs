@@ -3,7 +3,17 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
+use clap::Args;
 use serde::Serialize;
+
+/// Whether programs read the result.
+#[derive(Debug, Clone, Args)]
+#[group(skip)]
+pub struct Json {
+    /// Tell the result as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
 
 /// The form of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

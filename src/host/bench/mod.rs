@@ -81,7 +81,11 @@ pub enum BenchError {
     Io(#[from] io::Error),
 }
 
-const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/boards/sim/scene.mjpeg");
+/// The simulated board's film: beside the sources where these are, else where the package puts it.
+fn film() -> &'static str {
+    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/boards/sim/scene.mjpeg");
+    if Path::new(sources).is_file() { sources } else { "/usr/share/facelatch/scene.mjpeg" }
+}
 
 const EXAMPLES: &str = "Examples:
   facelatch bench                              this machine, the released models
@@ -100,7 +104,7 @@ pub struct BenchOptions {
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
     /// A film of JPEG pictures with a person.
-    #[arg(long, value_name = "FILE", default_value = FILM)]
+    #[arg(long, value_name = "FILE", default_value = film())]
     pub film: PathBuf,
     /// Runs of each stage.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
