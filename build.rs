@@ -11,10 +11,23 @@ fn main() {
     println!("cargo::rerun-if-env-changed=BOARD");
     println!("cargo::rerun-if-changed=boards");
     println!("cargo::rerun-if-changed=src/board/schema.rs");
+    leave_constructors_out();
     let name = env::var("BOARD").unwrap_or_else(|_| "sim".to_owned());
     if let Err(reason) = generate(&name) {
         println!("cargo::error={reason}");
         process::exit(1);
+    }
+}
+
+/// Links the firmware by `boards/linker/ld`, where gcc links: without the constructors by which tract registers all
+/// operators and kernels, which keep three quarters of the program alive.
+fn leave_constructors_out() {
+    println!("cargo::rerun-if-changed=boards/linker/ld");
+    let variable = |name: &str| env::var(name).unwrap_or_default();
+    let firmware = env::var_os("CARGO_FEATURE_DEVICE").is_some();
+    if firmware && variable("CARGO_CFG_TARGET_OS") == "linux" {
+        let folder = variable("CARGO_MANIFEST_DIR");
+        println!("cargo::rustc-link-arg-bin=facelatchd=-B{folder}/boards/linker");
     }
 }
 

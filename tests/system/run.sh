@@ -20,6 +20,11 @@ root=$($here/root.sh)
 # The same folder and profile as the other checks on ARM, which have built most of it already.
 PROFILE=release CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target/arm} \
   boards/package.sh qemu-virt "$ARM_TARGET" --fast --output "$out/facelatch.deb"
+dpkg-deb --fsys-tarfile "$out/facelatch.deb" | tar -xO ./usr/sbin/facelatchd >"$out/facelatchd"
+aarch64-linux-gnu-strip "$out/facelatchd"
+bytes=$(stat -c %s "$out/facelatchd")
+echo "facelatchd, stripped: $bytes bytes"
+[ "$bytes" -le 8000000 ] || { echo "facelatchd is larger than 8 MB: see boards/README.md"; exit 1; }
 dpkg-deb --info "$out/facelatch.deb" | grep -E 'Package|Version|Architecture|Installed-Size|Depends'
 
 $here/initramfs.sh "$kernel" "$out/initramfs" "$out/facelatch.deb:opt/stage/facelatch.deb" \
