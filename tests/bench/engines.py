@@ -6,6 +6,7 @@ A maker gets a [`Case`][engines.Case]. What an engine cannot read is translated 
 import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -139,20 +140,24 @@ def ncnn(case: Case) -> Round:
     return fastest(run)
 
 
-def mnn_file(case: Case) -> Path:
-    # The engine's own command-line tools send usage records; the functions behind them do not.
-    import _tools
+def mnn_tool(*command: str) -> None:
+    """In a process of its own, because its converter crashes on some networks.
 
+    The engine's own command-line tools send usage records; the functions behind them do not.
+    """
+    call = "import sys, _tools; getattr(_tools, sys.argv[1])(sys.argv[1:])"
+    subprocess.run([sys.executable, "-c", call, *command], check=True, stdout=subprocess.DEVNULL)
+
+
+def mnn_file(case: Case) -> Path:
     path = case.folder / "fp32.mnn"
     source = case.in_float(behind_input=True)
-    _tools.mnnconvert(["mnnconvert", "-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(path)])
+    mnn_tool("mnnconvert", "-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(path))
     return path
 
 
 def mnn_quantised(case: Case) -> Path:
     """The f32 network quantised by MNN itself: its converter turns QDQ back into f32."""
-    import _tools
-
     source, path, pictures = mnn_file(case), case.folder / "int8.mnn", case.folder / "pictures"
     pictures.mkdir(exist_ok=True)
     random = np.random.default_rng(0)
@@ -164,7 +169,7 @@ def mnn_quantised(case: Case) -> Path:
     settings |= {"path": f"{pictures}/", "used_sample_num": CALIBRATION_PICTURES, "feature_quantize_method": "KL"}
     settings |= {"weight_quantize_method": "MAX_ABS", "model": source.name}
     (case.folder / "mnn.json").write_text(json.dumps(settings))
-    _tools.mnnquant(["mnnquant", str(source), str(path), str(case.folder / "mnn.json")])
+    mnn_tool("mnnquant", str(source), str(path), str(case.folder / "mnn.json"))
     return path
 
 
