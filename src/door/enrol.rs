@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::countdown::Countdown;
 use super::event::Frame;
-use super::evidence::{Agreement, Evidence, Face, Obstacle, PersonId, Sighting};
+use super::evidence::{Agreement, Evidence, Obstacle, PersonId, Sighting};
 use super::signal::Signal;
 
 /// How an enrolment runs.
@@ -199,9 +199,9 @@ pub(super) fn authorise(
         evidence.clear();
         return None;
     };
-    let administrator = Face { person: face.person.filter(|(_, administers)| *administers), ..*face };
-    evidence.add(&administrator, age, agreement);
-    evidence.agreed(agreement)
+    evidence.add(face, age, agreement);
+    let administers = |person| face.person == Some((person, true));
+    evidence.agreed(agreement).filter(|&person| administers(person))
 }
 
 fn take_in_turn(taken: &mut u8, spacing: &mut Countdown, age: Duration, policy: &EnrolPolicy) -> Progress {
