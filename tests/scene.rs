@@ -5,7 +5,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use facelatch::board::BOARD;
+use facelatch::board::schema::{Board, Camera, CameraKind};
+use facelatch::camera::{Frame, PixelFormat};
+use facelatch::face::models::ModelFolder;
 use facelatch::firmware::device::Note;
+use facelatch::firmware::eyes::Eyes;
 use facelatch::firmware::judge::Liveness;
 use facelatch::firmware::report::Outcome;
 use facelatch::firmware::scene::Scene;
@@ -88,6 +92,46 @@ fn without_liveness_the_photograph_would_be_let_in() {
         notes.iter().any(|(_, note)| matches!(note, Note::Opened { name, .. } if name == "owner")),
         "{notes:?}"
     );
+}
+
+#[test]
+fn an_infrared_camera_lets_in_who_was_enrolled_with_it_and_nobody_else() {
+    let (folder, scene) = (temporary(), scene());
+    let board = Board { camera: Camera { kind: CameraKind::Infrared, ..BOARD.camera }, ..BOARD };
+    let outcome = play(&board, &scene, &options(folder.path()), &mut Vec::new()).expect("plays");
+    let opened = |title: &str| {
+        let notes = of_chapter(&scene, &outcome, title);
+        notes.iter().any(|(_, note)| matches!(note, Note::Opened { .. }))
+    };
+    assert!(opened("owner comes home") && opened("resident returns"));
+    for title in ["stranger", "passer-by", "photo of owner", "two strangers"] {
+        assert!(!opened(title), "{title}");
+    }
+}
+
+#[test]
+fn what_a_driver_adds_to_a_grey_picture_is_taken_away() {
+    let bytes: Vec<u8> = [200_u8, 90, 60].repeat(160 * 120);
+    let frame = Frame {
+        bytes: &bytes,
+        format: PixelFormat::Rgb8,
+        width: 160,
+        height: 120,
+        stride: 3 * 160,
+        captured_at: Duration::ZERO,
+    };
+    for (kind, grey) in [(CameraKind::Colour, false), (CameraKind::Grey, true), (CameraKind::Infrared, true)]
+    {
+        let models = ModelFolder::read(&root().join("model/release")).expect("the released models");
+        let (analyzer, _) = models.files().compile().expect("compile");
+        let mut eyes = Eyes::new(analyzer).through(kind);
+        eyes.look(&frame).expect("a picture");
+        assert_eq!(
+            eyes.picture().pixels().chunks_exact(3).all(|p| p[0] == p[1] && p[1] == p[2]),
+            grey,
+            "{kind:?}"
+        );
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::clock::monotonic;
+use crate::board::schema::CameraKind;
 use crate::camera::{Frame, PixelFormat};
 use crate::face::align::CROP_BYTES;
 use crate::face::analyze::{AnalyzeError, FaceAnalyzer, Observation, Spent};
@@ -76,24 +77,37 @@ impl Debug for AlignedCrop {
 /// The networks and the picture that they look at.
 pub struct Eyes {
     analyzer: FaceAnalyzer,
+    camera: CameraKind,
     picture: RgbImage,
 }
 
 impl Eyes {
-    /// Eyes that look with these networks.
+    /// Eyes that look with these networks through a camera that sees colours.
     #[must_use]
     pub fn new(mut analyzer: FaceAnalyzer) -> Self {
         analyzer.set_clock(monotonic);
-        Self { analyzer, picture: RgbImage::new(1, 1).expect("one pixel is a picture") }
+        let picture = RgbImage::new(1, 1).expect("one pixel is a picture");
+        Self { analyzer, camera: CameraKind::Colour, picture }
     }
 
-    /// Looks at a frame. Allocates nothing once it has seen a frame of that size, unless it is a JPEG.
+    /// The same through another camera.
+    #[must_use]
+    pub fn through(self, camera: CameraKind) -> Self {
+        Self { camera, ..self }
+    }
+
+    /// Looks at a frame. Without its colours when the camera has none: what a driver adds (a tint by day, noise in
+    /// U and V) would say something of the light, not of the face. Allocates nothing once it has seen a frame of that
+    /// size, unless it is a JPEG.
     ///
     /// # Errors
     /// When the frame is damaged or a network fails.
     pub fn look(&mut self, frame: &Frame<'_>) -> Result<View, FrameError> {
         let began = monotonic();
         to_rgb(&encoded(frame), &mut self.picture)?;
+        if self.camera != CameraKind::Colour {
+            self.picture.make_grey();
+        }
         let decoded = monotonic();
         let faces = self.analyzer.analyze(&self.picture.view(), frame.captured_at)?;
         let track = faces.first().and_then(|largest| largest.track);

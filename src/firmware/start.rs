@@ -103,8 +103,8 @@ pub fn start(board: &Board, places: &Places, flash: &Path, liveness: Liveness) -
     log::info!("threshold {threshold}");
     let policy = MatchPolicy { threshold, margin: board.recognition.margin as f32 };
     log::info!("{} people enrolled, {} records do not open", gallery.people().len(), gallery.damaged().len());
-    let kept = Kept { gallery, journal };
-    Ok(Parts { eyes: Eyes::new(analyzer), judge: Judge::new(policy, liveness), kept, far })
+    let eyes = Eyes::new(analyzer).through(board.camera.kind);
+    Ok(Parts { eyes, judge: Judge::new(policy, liveness), kept: Kept { gallery, journal }, far })
 }
 
 /// The gallery of a device.
