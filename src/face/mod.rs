@@ -16,6 +16,7 @@ pub mod canvas;
 pub mod convert;
 pub mod crop;
 pub mod decode;
+pub mod detail;
 pub mod detect;
 pub mod embed;
 pub mod geometry;

@@ -308,6 +308,10 @@ impl ModelFiles<'_> {
         if !(0.5..=8.0).contains(&settings.crop_factor) || !(0.0..=1.0).contains(&settings.least_score) {
             return Err(wrong("`crop_factor` must be within 0.5 to 8, `least_score` within 0 to 1"));
         }
+        if !(-10.0..=10.0).contains(&settings.full_detail) || !(0.0..=100.0).contains(&settings.detail_weight)
+        {
+            return Err(wrong("`full_detail` must be within -10 to 10, `detail_weight` within 0 to 100"));
+        }
         let network = compile(MODEL, &self.liveness, &common)?;
         check_vector(MODEL, &network, settings.outputs)?;
         LivenessJudge::new(Box::new(network), settings)
