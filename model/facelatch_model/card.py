@@ -39,8 +39,12 @@ def weaknesses(figures: dict[str, Any]) -> list[str]:
 
 def of(version: int, figures: dict[str, Any], notes: str) -> str:
     """The whole card; `notes` is Markdown about data, teachers and terms."""
+    known = {**dict.fromkeys(OPTIONAL), **figures}
+    return filled("card.md.jinja", version=version, notes=notes, weaknesses=weaknesses(figures), **known)
+
+
+def filled(template: str, **values: Any) -> str:
+    """A template of this package, filled with `values`."""
     environment = Environment(loader=PackageLoader(__package__, "."), undefined=Undefined, keep_trailing_newline=True)
     environment.filters["percent"] = percent
-    template = environment.get_template("card.md.jinja")
-    known = {**dict.fromkeys(OPTIONAL), **figures}
-    return template.render(version=version, notes=notes, weaknesses=weaknesses(figures), **known)
+    return environment.get_template(template).render(**values)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from .detail import penalty
 from .drawing import Layers, Similarity, Square
 
 CROP = 112
@@ -177,6 +178,9 @@ class Chain:
         """Above 0 for a living face."""
         manifest = self.liveness.manifest
         square = Square.around(box, manifest["crop_factor"])
-        value = next(iter(self.liveness.run(layers.window(square, self.liveness.width)).values())).ravel()
+        window = layers.window(square, self.liveness.width)
+        value = next(iter(self.liveness.run(window).values())).ravel()
         live = manifest["live_index"]
-        return float(value[live] - value[1 - live]) if manifest["outputs"] == 2 else float(value[live])
+        logit = float(value[live] - value[1 - live]) if manifest["outputs"] == 2 else float(value[live])
+        weight = manifest.get("detail_weight", 0.0)
+        return logit + penalty(window, manifest["full_detail"], weight) if weight else logit

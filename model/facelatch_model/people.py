@@ -51,6 +51,19 @@ class FaceModel:
         return (coefficients + moved).astype(np.float32)
 
 
+EDGES, PORES = 4.0, 6.0
+"""How much of the model's finest detail is added to itself, and the deviation of the pores in grey levels. Choices: before the
+simulated camera a face then has the fine detail of a photographed one (`detail.py`)."""
+
+
+def in_the_flesh(face: np.ndarray, seed: int) -> np.ndarray:
+    """A rendered `face` `[SIZE, SIZE, 3]` u8 with the fine detail that a mean of many lacks; the pores are those of `seed`."""
+    soft = cv2.GaussianBlur(face, (0, 0), 1.5).astype(np.float32)
+    pores = cv2.GaussianBlur(np.random.default_rng(seed).normal(0, 1, (SIZE, SIZE)).astype(np.float32), (0, 0), 0.7)
+    sharp = face + EDGES * (face - soft) + (PORES / pores.std() * pores)[..., None]
+    return np.clip(sharp, 0, 255).astype(np.uint8)
+
+
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """The similarity `[2, 3]` that brings `source` points nearest to `target` (least squares, no mirror).
 

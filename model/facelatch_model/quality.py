@@ -1,17 +1,14 @@
 """How recognition suffers as pictures get worse, through the device's own code: what the quality gate's limits are chosen by.
 
-One picture of each pair of photographs is spoiled step by step, both go through `facelatch faces`, and three things are noted:
-what the device measures then, how often no face is found, and how often one person is no longer recognised at the distance
-at which one in a hundred strangers is taken for somebody else on unspoiled pictures.
+One picture of each pair of photographs is spoiled step by step, both go through `facelatch faces`, and four things are noted:
+what the device measures then, how often no face is found, how often one person is no longer recognised at the distance
+at which one in a hundred strangers is taken for somebody else on unspoiled pictures, and how often a face is taken for dead.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
-import subprocess
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +16,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from .chain import Network
+from .device import Device, Seen
+from .device import add_arguments as add_device
 from .packs import read_pack
 
 FALSE_MATCHES = 0.01
@@ -87,7 +87,6 @@ SERIES = {
     "side light": Series(lit_from_a_side, (0.7, 0.5, 0.35, 0.2, 0.1), "side_light"),
     "cover": Series(covered, (0.1, 0.2, 0.3, 0.4, 0.5), "misfit"),
 }
-MEASURES = (*sorted({series.measure for series in SERIES.values()}), "yaw", "pitch")
 
 
 @dataclass(frozen=True)
@@ -96,32 +95,24 @@ class Point:
 
     step: float
     """What was done: a factor, pixels or a share; 0 for the group's lower limit in degrees."""
-    measured: float
-    """Median of the device's measure."""
+    measured: float | None
+    """Median of the device's measure; None where no face is found."""
     not_found: float
     """Share of pictures in which no face is found."""
     rejected: float
     """Share of one person's pairs, of those found, that are farther apart than the distance."""
+    not_alive: float
+    """Share of pictures, of those found, that the liveness network takes for attacks."""
     pairs: int
 
 
-Seen = dict[str, tuple[np.ndarray, dict[str, float]]]
-"""Template `[128]` and measures of the largest face, by the name of the picture."""
+Largest = dict[str, Seen]
+"""The largest face, by the name of the picture."""
 
 
-def look(program: Path, models: Path, pictures: dict[str, np.ndarray]) -> Seen:
-    """What `facelatch faces` sees in pictures `[h, w, 3]` u8 RGB."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name, picture in pictures.items():
-            cv2.imwrite(f"{folder}/{name}.bmp", picture[:, :, ::-1])
-        options = ["--csv", "--templates", "--ungated", "--models", str(models)]
-        told = subprocess.run([program, "faces", folder, *options], check=True, capture_output=True, text=True).stdout
-    seen: Seen = {}
-    for row in csv.DictReader(told.splitlines()):
-        if row["face"] == "0" and row["template"]:
-            measures = {key: abs(float(row[key])) for key in MEASURES}
-            seen[Path(row["picture"]).stem] = (np.float64(row["template"].split()), measures)
-    return seen
+def look(device: Device, pictures: dict[str, np.ndarray]) -> Largest:
+    """What the device sees in pictures `[h, w, 3]` u8 RGB; those whose face has no template are left out."""
+    return {name: faces[0] for name, faces in device.look(pictures).items() if faces and faces[0].template is not None}
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> float:
@@ -148,76 +139,94 @@ def read_pairs(path: Path, known: set[str], most: int) -> Pairs:
     return [p for p in pairs if p[2]][:most] + [p for p in pairs if not p[2]][:most]
 
 
-def point(step: float, measure: str, plain: Seen, spoiled: Seen, pairs: Pairs, at: float) -> Point:
+@dataclass(frozen=True)
+class Limits:
+    """Beyond what a pair is not one person, and a face not alive."""
+
+    distance: float
+    logit: float
+
+
+def point(step: float, measure: str, plain: Largest, spoiled: Largest, pairs: Pairs, limits: Limits) -> Point:
     """Rejects of one person's pairs whose second picture is spoiled."""
     same = [(a, b) for a, b, is_same in pairs if is_same and a in plain]
     found = [(a, b) for a, b in same if b in spoiled]
-    far = [distance(plain[a][0], spoiled[b][0]) > at for a, b in found]
-    measured = [spoiled[b][1][measure] for _, b in found]
-    median = float(np.median(measured)) if measured else float("nan")
-    return Point(step, median, 1 - len(found) / max(1, len(same)), float(np.mean(far)) if far else 1.0, len(same))
+    if not found:
+        return Point(step, None, 1.0, 1.0, 1.0, len(same))
+    far = [distance(plain[a].template, spoiled[b].template) > limits.distance for a, b in found]
+    measured = [abs(spoiled[b].measures[measure]) for _, b in found]
+    dead = [spoiled[b].logit < limits.logit for _, b in found]
+    lost = 1 - len(found) / len(same)
+    return Point(step, float(np.median(measured)), lost, float(np.mean(far)), float(np.mean(dead)), len(same))
 
 
-def by_pose(axis: str, limits: tuple[int, ...], plain: Seen, pairs: Pairs, at: float) -> list[Point]:
+def by_pose(axis: str, degrees: tuple[int, ...], plain: Largest, pairs: Pairs, limits: Limits) -> list[Point]:
     """Rejects of unspoiled pairs by the greater turn of their two heads."""
     points = []
-    for low, high in zip(limits, limits[1:], strict=False):
+    for low, high in zip(degrees, degrees[1:], strict=False):
         turned = [(a, b, s) for a, b, s in pairs if s and {a, b} <= plain.keys()]
-        turned = [p for p in turned if low <= max(plain[p[0]][1][axis], plain[p[1]][1][axis]) < high]
+        turned = [p for p in turned if low <= max(abs(plain[p[0]].measures[axis]), abs(plain[p[1]].measures[axis])) < high]
         if turned:
-            points.append(point(low, axis, plain, plain, turned, at))
+            points.append(point(low, axis, plain, plain, turned, limits))
     return points
 
 
-def distance_of_false_matches(plain: Seen, pairs: Pairs) -> float:
+def distance_of_false_matches(plain: Largest, pairs: Pairs) -> float:
     """The distance below which `FALSE_MATCHES` of pairs of different people lie."""
-    distances = [distance(plain[a][0], plain[b][0]) for a, b, s in pairs if not s and {a, b} <= plain.keys()]
+    distances = [distance(plain[a].template, plain[b].template) for a, b, s in pairs if not s and {a, b} <= plain.keys()]
     return float(np.quantile(distances, FALSE_MATCHES))
 
 
-def measure(program: Path, models: Path, pictures: dict[str, np.ndarray], pairs: Pairs) -> dict[str, list[Point]]:
+def measure(device: Device, pictures: dict[str, np.ndarray], pairs: Pairs) -> dict[str, list[Point]]:
     """All series; the first point of each is the unspoiled pictures."""
-    plain = look(program, models, pictures)
-    at = distance_of_false_matches(plain, pairs)
+    plain = look(device, pictures)
+    least = Network(device.models, "liveness").manifest["least_score"]
+    limits = Limits(distance_of_false_matches(plain, pairs), float(np.log(least / (1 - least))))
     probes = {b: pictures[b] for _, b, same in pairs if same}
     curves = {}
     for name, series in SERIES.items():
-        curves[name] = [point(0, series.measure, plain, plain, pairs, at)]
+        curves[name] = [point(0, series.measure, plain, plain, pairs, limits)]
         for step in series.steps:
-            seen = look(program, models, {key: series.spoil(picture, step) for key, picture in probes.items()})
-            curves[name].append(point(step, series.measure, plain, seen, pairs, at))
+            seen = look(device, {key: series.spoil(picture, step) for key, picture in probes.items()})
+            curves[name].append(point(step, series.measure, plain, seen, pairs, limits))
             print(name, curves[name][-1], flush=True)
-    curves["yaw"] = by_pose("yaw", YAWS, plain, pairs, at)
-    curves["pitch"] = by_pose("pitch", PITCHES, plain, pairs, at)
+    curves["yaw"] = by_pose("yaw", YAWS, plain, pairs, limits)
+    curves["pitch"] = by_pose("pitch", PITCHES, plain, pairs, limits)
     return curves
 
 
+LINES = {"rejected": ("o-", "not recognised"), "not_found": ("s--", "no face found"), "not_alive": ("^:", "not taken for living")}
+
+
 def draw(curves: dict[str, list[Point]], path: Path) -> None:
-    """Rejects against what the device measures, one field for each series."""
+    """Rejects against what the device measures, one field for each series; against the step where no measure tells it."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
     figure = Figure(figsize=(14, 6))
-    for axes, (name, points) in zip(figure.subplots(2, 5).ravel(), curves.items(), strict=True):
-        measured = [p.measured for p in points]
-        axes.plot(measured, [100 * p.rejected for p in points], "o-", label="not recognised")
-        axes.plot(measured, [100 * p.not_found for p in points], "s--", label="no face found")
+    for axes, (name, all_points) in zip(figure.subplots(2, 5).ravel(), curves.items(), strict=True):
+        points = [p for p in all_points if p.measured is not None]
+        for key, (style, label) in LINES.items():
+            across = [p.step if name == "cover" else p.measured for p in points]
+            axes.plot(across, [100 * getattr(p, key) for p in points], style, label=label, markersize=4)
         axes.set_title(name)
-        axes.set_xlabel(SERIES[name].measure.replace("_", " ") if name in SERIES else f"{name}, degrees")
-        axes.set_ylabel("% of pictures")
+        unit = "share covered" if name == "cover" else SERIES[name].measure.replace("_", " ") if name in SERIES else "degrees"
+        axes.set_xlabel(unit)
         axes.set_ylim(0, 100)
         if name in ("blur", "motion"):
             axes.set_xscale("log")
-        axes.legend(fontsize=7)
+            axes.xaxis.set_minor_formatter(NullFormatter())
+    figure.axes[0].set_ylabel("% of pictures")
+    figure.axes[0].legend(fontsize=7)
     figure.tight_layout()
-    figure.savefig(path, dpi=80)
+    figure.savefig(path, metadata={"Date": None})
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `quality`."""
     parser.add_argument("--packs", type=Path, required=True, help="folder with the pack eval-lfw-photos and lfw-pairs.txt")
-    parser.add_argument("--program", type=Path, required=True, help="the host tool, such as target/release/facelatch")
-    parser.add_argument("--models", type=Path, required=True, help="folder of the released networks")
-    parser.add_argument("--out", type=Path, required=True, help="folder for quality.json and quality.png")
+    add_device(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder for quality.json and quality.svg")
     parser.add_argument("--most", type=int, default=300, help="pairs of each kind (default 300)")
 
 
@@ -226,8 +235,8 @@ def run(arguments: argparse.Namespace) -> None:
     pack = {str(row["picture"]).removesuffix(".jpg"): picture for picture, row in read_pack(arguments.packs, "eval-lfw-photos")}
     pairs = read_pairs(arguments.packs / "lfw-pairs.txt", set(pack), arguments.most)
     wanted = {name for a, b, _ in pairs for name in (a, b)}
-    curves = measure(arguments.program, arguments.models, {name: pack[name] for name in wanted}, pairs)
+    curves = measure(Device(arguments.program, arguments.models), {name: pack[name] for name in wanted}, pairs)
     arguments.out.mkdir(parents=True, exist_ok=True)
     as_json = {name: [asdict(p) for p in points] for name, points in curves.items()}
     (arguments.out / "quality.json").write_text(json.dumps(as_json, indent=1) + "\n")
-    draw(curves, arguments.out / "quality.png")
+    draw(curves, arguments.out / "quality.svg")

@@ -7,6 +7,7 @@ happens when). The same seed gives the same frames.
 from __future__ import annotations
 
 import argparse
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,7 +122,8 @@ def body(canvas: np.ndarray, person: Person, pose: Pose, light: float) -> None:
 def draw_person(canvas: np.ndarray, model: people.FaceModel, person: Person, pose: Pose, rng: np.random.Generator) -> None:
     """A living person: expression, light and eyes change from frame to frame."""
     light = 1.0 + rng.normal(0.0, 0.015)
-    face = model.render(model.change(person.coefficients, rng, 0.25))
+    rendered = model.render(model.change(person.coefficients, rng, 0.25))
+    face = people.in_the_flesh(rendered, zlib.crc32(person.coefficients.tobytes()))
     if rng.random() < 0.06:
         face = blinked(face)
     body(canvas, person, pose, light)
@@ -129,7 +131,7 @@ def draw_person(canvas: np.ndarray, model: people.FaceModel, person: Person, pos
 
 
 def print_of(model: people.FaceModel, person: Person, rng: np.random.Generator) -> np.ndarray:
-    """A printed portrait `[SIZE, SIZE, 3]` u8: flat contrast, screen dots, a white border."""
+    """A printed portrait `[SIZE, SIZE, 3]` u8: soft, of flat contrast, with screen dots and a white border."""
     face = model.render(person.coefficients).astype(np.float32)
     paper = 0.66 * face + 62 + rng.normal(0, 2, face.shape).astype(np.float32)
     y, x = np.mgrid[0 : people.SIZE, 0 : people.SIZE]
@@ -217,9 +219,7 @@ class Director:
         """Plays a chapter and notes what it shows and what the lock should do."""
         start = self.script.now()
         play()
-        self.script.chapters.append(
-            {"from_ms": start, "to_ms": self.script.now(), "title": title, "who": who, "expect": expect}
-        )
+        self.script.chapters.append({"from_ms": start, "to_ms": self.script.now(), "title": title, "who": who, "expect": expect})
 
     def visit(self, person: Person, seconds: float) -> Callable[[], None]:
         """Comes, stands for `seconds`, goes."""

@@ -147,7 +147,11 @@ def test_a_run_that_was_cut_goes_on_learns_and_is_released(folder: Path, tmp_pat
     floats = float_scores(resumed.run.average, pictures)
     whole_numbers = release.file_scores(tmp_path / "release" / "liveness.onnx", pictures)
     assert np.corrcoef(floats, whole_numbers)[0, 1] > 0.9
-    assert "screen" in release.table(metrics["int8"]) and f"version = {9}" in (tmp_path / "release" / "liveness.toml").read_text()
+    assert f"version = {9}" in (tmp_path / "release" / "liveness.toml").read_text()
+    measured = {"collected": metrics["int8"], "photographs": 10, "refused": 2}
+    manifest = {"version": 9, "full_detail": -0.9, "detail_weight": 6.0}
+    card = release.card_of(manifest, metrics | {"measured": {"released": measured, "teacher x": measured}})
+    assert "# Liveness 9" in card and "| screen | webcam | 12, 12 |" in card and "| 20.0 % |" in card
     assert qdq.output_parameters(tmp_path / "release" / "liveness.onnx")[0][0] == "live"
 
 

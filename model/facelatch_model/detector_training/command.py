@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
+from .. import card
+from ..chain import Detector
 from ..detector import open_detector
-from . import measure, release
+from ..device import Device
+from ..device import add_arguments as add_device
+from ..packs import read_pack
+from ..quality import read_pairs
+from . import extremes, measure, release
 from .train import Recipe, Training
 
 
@@ -30,11 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     release_.add_argument("--out", type=Path, required=True, help="such as release/")
     release_.add_argument("--version", type=int, required=True)
     release_.set_defaults(step=release_run)
-    measure_ = commands.add_parser("measure", help="measure a released detector against SCRFD on LFW's photographs")
+    measure_ = commands.add_parser("measure", help="measure a released detector on LFW's photographs; write its card")
     measure_.add_argument("--packs", type=Path, required=True, help="folder of eval-lfw-photos, nofaces and lfw-pairs.txt")
-    measure_.add_argument("--models", type=Path, required=True, help="released networks")
+    add_device(measure_)
     measure_.add_argument("--scrfd", type=Path, required=True, help="an SCRFD file with landmarks (.onnx)")
-    measure_.add_argument("--out", type=Path, required=True, help="file for the figures (.json)")
+    measure_.add_argument("--most", type=int, default=300, help="photographs that are spoiled (default 300)")
+    measure_.add_argument("--out", type=Path, required=True, help="folder for detector-metrics.json and the card")
     measure_.set_defaults(step=measure_released)
 
 
@@ -61,7 +68,19 @@ def release_run(arguments: argparse.Namespace) -> None:
 
 def measure_released(arguments: argparse.Namespace) -> None:
     """`detector measure`."""
-    figures = measure.measure(arguments.packs, arguments.models, open_detector(arguments.scrfd))
-    text = json.dumps(figures, indent=1) + "\n"
-    arguments.out.write_text(text)
-    print(text)
+    path = arguments.out / "detector-metrics.json"
+    metrics = json.loads(path.read_text()) if path.exists() else {}
+    device = Device(arguments.program, arguments.models)
+    rows = read_pack(arguments.packs, "eval-lfw-photos")
+    pictures = {str(row["picture"]).removesuffix(".jpg"): picture for picture, row in rows}
+    empty = {str(index): picture for index, (picture, _) in enumerate(read_pack(arguments.packs, "nofaces"))}
+    metrics["version"] = Detector(arguments.models).manifest["version"]
+    series = extremes.measure(extremes.examples(pictures, device, arguments.most), list(empty.values()), device)
+    metrics["extremes"] = {name: [asdict(step) for step in steps] for name, steps in series.items()}
+    theirs = measure.references(pictures, open_detector(arguments.scrfd))
+    pairs = read_pairs(arguments.packs / "lfw-pairs.txt", set(pictures), len(pictures))
+    for name, grey in (("colour", False), ("grey", True)):
+        metrics[name] = measure.measure(device, pictures, theirs, empty, pairs, grey)
+    path.write_text(json.dumps(metrics, indent=1) + "\n")
+    notes = (Path(__file__).parent / "notes.md").read_text()
+    (arguments.out / "detector.md").write_text(card.filled("detector_training/card.md.jinja", notes=notes, **metrics))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -38,12 +38,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     release_.add_argument("--out", type=Path, required=True, help="such as release/")
     release_.add_argument("--version", type=int, required=True)
     release_.set_defaults(step=release_run)
-    measure_ = commands.add_parser("measure", help="measure a released network, or a MiniFASNet file, on collected pictures")
+    measure_ = commands.add_parser(
+        "measure", help="measure the released network beside others on collected pictures; write its card"
+    )
     measure_.add_argument("--packs", type=Path, required=True)
     measure_.add_argument("--models", type=Path, required=True, help="released networks")
-    measure_.add_argument("--teacher", type=Path, help="a MiniFASNet file to measure instead of the released network")
-    measure_.add_argument("--held-out", nargs="*", help="only these subjects (default: all)")
-    measure_.add_argument("--out", type=Path, required=True, help="file for the figures (.json)")
+    measure_.add_argument("--teachers", type=Path, nargs="*", default=[], help="MiniFASNet files to measure on the same pictures")
+    measure_.add_argument("--held-out", nargs="*", help="only these subjects (default: those of liveness-metrics.json in --out)")
+    measure_.add_argument("--unseen", type=Path, help="run that was trained without the webcam collections, to measure on them")
+    measure_.add_argument("--crops", type=Path, help="folder of crops of that run")
+    measure_.add_argument("--out", type=Path, required=True, help="folder of liveness-metrics.json, for the figures and the card")
     measure_.set_defaults(step=measure_network)
 
 
@@ -67,20 +71,28 @@ def train_run(arguments: argparse.Namespace) -> None:
 
 def release_run(arguments: argparse.Namespace) -> None:
     """`liveness release`."""
-    written = json.loads((arguments.run / "recipe.json").read_text())
-    recipe = Recipe(**{**written, "held_out": tuple(written["held_out"])})
-    training = Training(arguments.run, arguments.crops, recipe)
-    if training.run.step < recipe.steps:
-        raise SystemExit(f"{arguments.run} is at step {training.run.step} of {recipe.steps}: let `liveness train` end first")
+    training = training_of(arguments.run, arguments.crops)
+    step, steps = training.run.step, training.recipe.steps
+    if step < steps:
+        raise SystemExit(f"{arguments.run} is at step {step} of {steps}: let `liveness train` end first")
     metrics = release.release(training, arguments.out, arguments.version)
-    print(release.table(metrics["int8"]))
+    print(json.dumps(metrics["int8"], indent=1))
+
+
+def training_of(run: Path, crops_: Path) -> Training:
+    """The run in a folder, as its recipe says."""
+    written = json.loads((run / "recipe.json").read_text())
+    return Training(run, crops_, Recipe(**{**written, "held_out": tuple(written["held_out"])}))
 
 
 def measure_network(arguments: argparse.Namespace) -> None:
     """`liveness measure`."""
+    path = arguments.out / "liveness-metrics.json"
+    metrics = json.loads(path.read_text()) if path.exists() else {}
     chain = Chain(arguments.models)
-    judge = evaluate.minifas(arguments.teacher) if arguments.teacher else evaluate.released(chain)
-    found = evaluate.measure_collections(arguments.packs, chain, judge, arguments.held_out)
-    figures = [asdict(item) for item in found]
-    arguments.out.write_text(json.dumps(figures, indent=1) + "\n")
-    print(release.table(figures))
+    held_out = arguments.held_out or metrics.get("recipe", {}).get("held_out")
+    metrics["measured"] = evaluate.measure(arguments.packs, chain, arguments.teachers, held_out)
+    if arguments.unseen:
+        metrics["without_screens"] = evaluate.by_subject(training_of(arguments.unseen, arguments.crops))
+    path.write_text(json.dumps(metrics, indent=1) + "\n")
+    (arguments.out / "liveness.md").write_text(release.card_of(chain.liveness.manifest, metrics))

@@ -1,17 +1,22 @@
-"""Any judge of liveness on the collected pictures: the released network, or another one for comparison."""
+"""Any judge of liveness on the collected pictures and on photographs: the released network, or another one for comparison."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 
 from ..chain import Chain
+from ..detector_training.measure import central, without_colours
 from ..drawing import Layers, Square
+from ..packs import read_pack
 from . import collected, release
-from .measure import THUMB
+from .measure import THUMB, by_species, tracked
+from .train import Training, float_scores, penalties, pool_of
 
 Judge = Callable[[Layers, np.ndarray], float]
 """Takes a picture and the box `[4]` of a face in it, gives a logit: higher for living."""
@@ -19,9 +24,59 @@ MINIFAS_SIDE, MINIFAS_FACTOR = 128, 1.5
 """MiniFASNet reads RGB / 255 of a square of 1.5 face boxes and gives [live, attack] logits."""
 
 
-def released(chain: Chain) -> Judge:
-    """The released network, fed as its manifest says."""
-    return chain.liveness_logit
+@dataclass
+class Shown:
+    """A picture as drawn from, and the box `[4]` of the face in it."""
+
+    layers: Layers
+    box: np.ndarray
+
+    def grey(self) -> Shown:
+        """The same without colours."""
+        return Shown(Layers(without_colours(self.layers.levels[0])), self.box)
+
+
+@dataclass
+class Bench:
+    """What judges are measured on: collected pictures with their rows, and living faces of photographs."""
+
+    pictures: list[Shown]
+    rows: dict[str, np.ndarray]
+    small: np.ndarray
+    photographs: list[Shown]
+
+    def grey(self) -> Bench:
+        """The same without colours."""
+        return Bench([p.grey() for p in self.pictures], self.rows, self.small, [p.grey() for p in self.photographs])
+
+    def figures(self, judge: Judge) -> dict[str, Any]:
+        """APCER by species and group, and how many of the photographs the threshold of all groups refuses."""
+        scores = np.array([judge(shown.layers, shown.box) for shown in self.pictures])
+        found = release.figures(self.rows, scores, self.small)
+        at = next(result.threshold for result in found[0].results if result.group == "all")
+        refused = sum(judge(shown.layers, shown.box) < at for shown in self.photographs)
+        return {"collected": [asdict(item) for item in found], "photographs": len(self.photographs), "refused": refused}
+
+
+def bench(packs: Path, chain: Chain, held_out: list[str] | None) -> Bench:
+    """All collected pictures, or those of the subjects `held_out`; and LFW's photographs."""
+    pictures = [item for name in collected.PACKS for item in collected.found(packs, name, chain)]
+    rows = collected.columns(pictures, chain)
+    wanted = rows["subject"] != collected.NOBODY if held_out is None else np.isin(rows["subject"], held_out)
+    kept = [Shown(Layers(item.picture), item.face.box) for item, want in zip(pictures, wanted, strict=True) if want]
+    if not kept:
+        raise SystemExit(f"no picture of {held_out}; there are {', '.join(sorted(set(rows['subject'])))}")
+    small = np.stack([shown.layers.window(Square.around(shown.box, 1.0), THUMB) for shown in kept])
+    return Bench(kept, {key: column[wanted] for key, column in rows.items()}, small, list(photographs(packs, chain)))
+
+
+def photographs(packs: Path, chain: Chain) -> Iterator[Shown]:
+    """The central face of each of LFW's photographs: living people before cameras that no training saw."""
+    for picture, _ in read_pack(packs, "eval-lfw-photos"):
+        layers = Layers(picture)
+        face = central(chain.detector.detect(layers), picture)
+        if face is not None:
+            yield Shown(layers, face.box)
 
 
 def minifas(path: Path) -> Judge:
@@ -39,15 +94,38 @@ def minifas(path: Path) -> Judge:
     return judge
 
 
-def measure_collections(packs: Path, chain: Chain, judge: Judge, held_out: list[str] | None) -> list[release.Figures]:
-    """Figures of `judge` on all collected pictures, or on those of the subjects `held_out`."""
-    pictures = [item for name in collected.PACKS for item in collected.found(packs, name, chain)]
-    rows = collected.columns(pictures, chain)
-    wanted = rows["subject"] != collected.NOBODY if held_out is None else np.isin(rows["subject"], held_out)
-    kept = [item for item, want in zip(pictures, wanted, strict=True) if want]
-    if not kept:
-        raise SystemExit(f"no picture of {held_out}; there are {', '.join(sorted(set(rows['subject'])))}")
-    layers = [Layers(item.picture) for item in kept]
-    scores = np.array([judge(layer, item.face.box) for layer, item in zip(layers, kept, strict=True)])
-    small = np.stack([layer.window(Square.around(item.face.box, 1.0), THUMB) for layer, item in zip(layers, kept, strict=True)])
-    return release.figures({key: column[wanted] for key, column in rows.items()}, scores, small)
+def network_alone(chain: Chain) -> Judge:
+    """The released network without the penalty for a lack of detail."""
+    weight = chain.liveness.manifest.get("detail_weight", 0.0)
+
+    def judge(layers: Layers, box: np.ndarray) -> float:
+        chain.liveness.manifest["detail_weight"] = 0.0
+        try:
+            return chain.liveness_logit(layers, box)
+        finally:
+            chain.liveness.manifest["detail_weight"] = weight
+
+    return judge
+
+
+def measure(packs: Path, chain: Chain, teachers: list[Path], held_out: list[str] | None) -> dict[str, Any]:
+    """Figures of the released judge in colour and grey, of its network alone, and of `teachers`, all on the same pictures."""
+    colour = bench(packs, chain, held_out)
+    found = {"released": colour.figures(chain.liveness_logit), "released, grey": colour.grey().figures(chain.liveness_logit)}
+    found["its network alone"] = colour.figures(network_alone(chain))
+    return found | {f"teacher {path.stem}": colour.figures(minifas(path)) for path in teachers}
+
+
+def by_subject(training: Training) -> list[dict[str, Any]]:
+    """Figures of a run's averaged weights, with the penalty, for each webcam collection that it held out."""
+    pictures, rows = training.library.held_out_rows()
+    scores = float_scores(training.run.average, pictures) + penalties(pictures)
+    tracks = tracked(rows, scores, pictures, release.FRAMES)
+    webcams = np.array([pool_of("real", str(subject)) == "webcam" for subject in rows["subject"]])
+    names = np.append(np.unique(rows["origin"][webcams]), "all webcams")
+    found = []
+    for name in names:
+        mine = webcams & ((rows["origin"] == name) | (name == "all webcams"))
+        one, track = (by_species(str(name), x[mine], rows["living"][mine], rows["species"][mine]) for x in (scores, tracks))
+        found += [asdict(a) | {"track": b.apcer} for a, b in zip(one, track, strict=True)]
+    return found

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from .. import qdq, quantise
+from .. import card, qdq, quantise
 from . import measure
-from .crops import FACTOR, SIDE
-from .train import Library, Recipe, Training, augmented, float_scores, loss_of_votes, middle, pool_of
+from .crops import DETAIL_WEIGHT, FACTOR, FULL_DETAIL, SIDE
+from .train import Library, Recipe, Training, augmented, float_scores, loss_of_votes, middle, penalties, pool_of
 
 OUTPUT = "live"
 FRAMES = 8
@@ -26,6 +26,8 @@ CALIBRATION = 8
 FINE_TUNING = 150
 """Steps of training with the rounding in place."""
 FINE_RATE = 2e-5
+SCREEN_PEOPLE = 2
+"""People whose screens are held out, for the card: smeared pictures of one man are several clusters."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,14 @@ def release(training: Training, folder: Path, version: int, fine_tuning: int = F
     qdq.export(network, path, (SIDE, SIDE), [OUTPUT], {"name": "liveness", "version": str(version)})
     pictures, rows = training.library.held_out_rows()
     agreement = qdq.compare(path, network, middle(pictures[:64]))
-    scores = file_scores(path, pictures)
-    floats = float_scores(training.run.average, pictures)
+    lacking = penalties(pictures)
+    scores = file_scores(path, pictures) + lacking
+    floats = float_scores(training.run.average, pictures) + lacking
     int8 = figures(rows, scores, pictures)
     at = next(result.threshold for result in int8[0].results if result.group == "all")
     metrics = {
         "version": version,
-        "recipe": asdict(training.recipe),
+        "recipe": asdict(training.recipe) | {"start": Path(training.recipe.start).name},
         "steps": training.run.step,
         "weights": sum(weight.numel() for weight in training.run.average.parameters()),
         "file_bytes": path.stat().st_size,
@@ -119,7 +122,8 @@ def manifest(path: Path, metrics: dict[str, Any]) -> str:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return "\n".join(
         [
-            "# How the liveness network is fed and read: one logit, above 0 for a living face.",
+            "# How the liveness network is fed and read: one logit, above 0 for a living face,",
+            "# less `detail_weight` for each unit of fine detail that its square has below `full_detail`.",
             'name = "liveness"',
             f"version = {metrics['version']}",
             'file = "liveness.onnx"',
@@ -128,22 +132,22 @@ def manifest(path: Path, metrics: dict[str, Any]) -> str:
             f"crop_factor = {FACTOR}",
             "outputs = 1",
             "live_index = 0",
+            f"full_detail = {FULL_DETAIL}",
+            f"detail_weight = {DETAIL_WEIGHT}",
             f"least_score = {metrics['least_score']}",
             "",
         ]
     )
 
 
-def table(figures_: list[dict[str, Any]]) -> str:
-    """Figures as Markdown rows: species, group, one picture, a track."""
-    single, track = figures_
-    lines = [
-        f"| species | group | living, attacks | APCER, one picture | area under ROC | APCER, {track['frames']} pictures |",
-        "|---|---|---|---|---|---|",
-    ]
-    of_tracks = {(r["group"], r["species"]): r["apcer"] for r in track["results"]}
-    for r in single["results"]:
-        tracks = of_tracks[r["group"], r["species"]]
-        counts = f"{r['living']}, {r['attacks']}"
-        lines.append(f"| {r['species']} | {r['group']} | {counts} | {r['apcer']:.1%} | {r['area']:.3f} | {tracks:.1%} |")
-    return "\n".join(lines)
+def card_of(manifest_: dict[str, Any], metrics: dict[str, Any]) -> str:
+    """The whole card of measured figures; `manifest_` is the released one."""
+    found = metrics["measured"]["released"]["collected"][0]["results"]
+    keys = {key: manifest_[key] for key in ("version", "full_detail", "detail_weight")}
+    return card.filled(
+        "liveness/card.md.jinja",
+        notes=(Path(__file__).parent / "notes.md").read_text(),
+        worst_apcer=max(result["apcer"] for result in found if result["group"] == "all"),
+        screen_people=SCREEN_PEOPLE,
+        **{**{"without_screens": None}, **metrics, **keys},
+    )

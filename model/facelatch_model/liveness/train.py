@@ -13,11 +13,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ..detail import penalty
 from ..qdq import as_input
 from ..run import Run
 from . import measure
 from .collected import NOBODY
-from .crops import SIDE, STORED
+from .crops import DETAIL_WEIGHT, FULL_DETAIL, SIDE, STORED
 from .network import LivenessNet
 
 
@@ -32,8 +33,6 @@ class Recipe:
     smoothing: float = 0.03
     votes: float = 0.5
     """Weight of the loss of single places beside that of their mean."""
-    restyled: float = 0.5
-    """Share of batches in which pictures trade the mean and deviation of their early features."""
     average: float = 0.998
     """How much of the averaged weights stays from step to step."""
     seed: int = 1
@@ -128,7 +127,7 @@ def augmented(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tenso
     places = functional.affine_grid(torch.stack(rows, 1).reshape(count, 2, 3), [count, 3, SIDE, SIDE], align_corners=False)
     value = functional.grid_sample(value, places, padding_mode="border", align_corners=False)
     soft = functional.avg_pool2d(functional.pad(value, (1, 1, 1, 1), mode="replicate"), 3, 1)
-    value = value + uniform(-0.7, 1.0, 1, 1, 1).clamp_min(-0.5) * (soft - value)
+    value = value + uniform(-0.6, 0.15, 1, 1, 1) * (soft - value)
     grey = value.mean(1, keepdim=True)
     colour = torch.where(uniform(0, 1, 1, 1, 1) < 0.1, torch.zeros(1), uniform(0.6, 1.4, 1, 1, 1))
     value = grey + colour * (value - grey)
@@ -137,32 +136,13 @@ def augmented(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tenso
     )
     start = int(torch.randint(len(NOISE) - value.numel(), (1,), generator=generator))
     noise = NOISE[start : start + value.numel()].view(value.shape)
-    return (value + noise * uniform(0, 0.03, 1, 1, 1)).clamp(-1, 127 / 128).contiguous(memory_format=torch.channels_last)
+    return (value + noise * uniform(0, 0.008, 1, 1, 1)).clamp(-1, 127 / 128).contiguous(memory_format=torch.channels_last)
 
 
-def restyled(value: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Features whose mean and deviation are mixed with another picture's, `[n, c, h, w]`: a style says nothing about life.
-
-    Source: Zhou et al., "Domain Generalization with MixStyle", ICLR 2021.
-    """
-    mean, deviation = value.mean((2, 3), keepdim=True).detach(), (value.std((2, 3), keepdim=True) + 1e-5).detach()
-    other = torch.randperm(len(value), generator=generator)
-    share = torch.from_numpy(np.random.default_rng(int(other[0])).beta(0.1, 0.1, (len(value), 1, 1, 1)).astype(np.float32))
-    mixed_mean = share * mean + (1 - share) * mean[other]
-    mixed_deviation = share * deviation + (1 - share) * deviation[other]
-    return (value - mean) / deviation * mixed_deviation + mixed_mean
-
-
-def loss_of(
-    network: LivenessNet, picture: torch.Tensor, label: torch.Tensor, recipe: Recipe, generator: torch.Generator
-) -> torch.Tensor:
-    """Loss of a batch, in whose early features pictures may have traded styles."""
-    styled = float(torch.rand(1, generator=generator)) < recipe.restyled
+def loss_of(network: LivenessNet, picture: torch.Tensor, label: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """Loss of a batch."""
     with torch.autocast("cpu", torch.bfloat16):
-        value = network.body[:2](picture)
-        if styled:
-            value = restyled(value.float(), generator)
-        votes = network.vote(network.drop(network.body[2:](value))).float().flatten(1)
+        votes = network.votes(picture).float().flatten(1)
     return loss_of_votes(votes, label, recipe)
 
 
@@ -191,6 +171,11 @@ def float_scores(network: nn.Module, pictures: np.ndarray, batch: int = 256) -> 
     return np.concatenate(found)
 
 
+def penalties(pictures: np.ndarray) -> np.ndarray:
+    """What their lack of fine detail takes from the logits of stored squares, `[n]`."""
+    return np.array([penalty(picture, FULL_DETAIL, DETAIL_WEIGHT) for picture in middle(pictures)])
+
+
 class Training:
     """The run of `recipe` in `folder` on the squares in `crops`."""
 
@@ -205,12 +190,12 @@ class Training:
     def loss(self, rng: np.random.Generator, generator: torch.Generator) -> torch.Tensor:
         """Loss of one batch."""
         pictures, labels = self.library.draw(rng, self.recipe.shares, self.recipe.batch)
-        return loss_of(self.run.network, augmented(pictures, generator), labels, self.recipe, generator)
+        return loss_of(self.run.network, augmented(pictures, generator), labels, self.recipe)
 
     def results(self) -> list[measure.Result]:
         """The averaged weights on the subjects that were held out, by where they come from."""
         pictures, rows = self.library.held_out_rows()
-        found = float_scores(self.run.average, pictures)
+        found = float_scores(self.run.average, pictures) + penalties(pictures)
         groups = np.array([pool_of("real", str(subject)) for subject in rows["subject"]])
         return measure.by_group(groups, found, rows["living"], rows["species"])
 

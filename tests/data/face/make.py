@@ -19,7 +19,7 @@ from facelatch_model import chain  # noqa: E402  (the package lies in the tree)
 from facelatch_model.drawing import Layers, Similarity  # noqa: E402
 
 LEAST_SCORE, MOST_OVERLAP, BLEND = 0.5, 0.35, 0.8
-FRAMES = (20, 60, 218, 370)
+FRAMES = (20, 62, 218, 370)
 """Frames of the film: somebody who comes, somebody who stands, a photograph, two people."""
 
 
@@ -130,7 +130,7 @@ def main(models: Path, scene: Path) -> None:
     lines = ["# Made by make.py beside it.", "", "[models]"]
     for name in ("detector", "liveness", "embedder"):
         lines.append(f'{name} = "{hashlib.sha256((models / f"{name}.onnx").read_bytes()).hexdigest()}"')
-    lines += ["", *crop_lines(), *head_lines(models, frames[60]), *frame_lines(models, frames)]
+    lines += ["", *crop_lines(), *head_lines(models, frames[62]), *frame_lines(models, frames)]
     output = np.random.default_rng(1).integers(-90, 70, 128).astype(np.int8)
     lines += ["[template]", f"output = {output.tolist()}", "zero_point = -7"]
     lines += [f"embedding = {chain.rounded(output.astype(float) + 7).tolist()}", ""]
