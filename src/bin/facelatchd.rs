@@ -68,6 +68,12 @@ struct Film {
     #[arg(long)]
     latencies: bool,
 
+    /// Play at the film's own pace, again and again, and serve the owner's cable: a serial port, or the name of a
+    /// pseudo-terminal to be made. Keys, each with Enter: b presses and releases the enrol button, x the exit
+    /// button, d opens and closes the door, q ends.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["enrol", "hold"])]
+    link: Option<PathBuf>,
+
     /// Let pictures of faces pass, to see what liveness is good for.
     #[arg(long)]
     without_liveness: bool,
@@ -78,6 +84,7 @@ const EXAMPLES: &str = "Examples:
   facelatchd --frames photos/                       simulated board: every picture of a folder, shown for a second each
   facelatchd --enrol Anna=anna.jpg --frames door/   simulated board: enrol from one picture, recognise on others
   facelatchd --frames clip.mjpeg --state lock/      simulated board: a film; who is enrolled stays in lock/
+  facelatchd --link lock.tty --state lock/          simulated board: a door for facelatch flash --port lock.tty
   facelatchd --check-config boards/my-board.toml    whether a board file is possible
 
 Exit status:
@@ -85,7 +92,8 @@ Exit status:
   1  something came otherwise than the scene expects
   2  wrong arguments, or a board file that cannot be
   3  the device cannot begin: models, flash, key or a pin
-  4  the device cannot go on";
+  4  the device cannot go on
+  5  it is to be started again, with the models that came over the owner's cable";
 
 /// Beside the sources where these are, else where the package puts them.
 fn models() -> &'static str {
@@ -104,7 +112,7 @@ fn name_and_path(text: &str) -> Result<(String, PathBuf), String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let level = if BOARD.is_simulated() { "warn" } else { "info" };
+    let level = if BOARD.is_simulated() && !arguments.is_live() { "warn" } else { "info" };
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level)).init();
     let run = match &arguments.check_config {
         Some(file) => check(file.as_deref()).map(|()| ExitCode::SUCCESS),
@@ -114,6 +122,16 @@ fn main() -> ExitCode {
         eprintln!("facelatchd: {error:#}. The door stays locked.");
         exit_code(&error)
     })
+}
+
+impl Arguments {
+    /// Whether the simulated board runs as a real one does.
+    fn is_live(&self) -> bool {
+        #[cfg(feature = "sim")]
+        return self.film.link.is_some();
+        #[cfg(not(feature = "sim"))]
+        false
+    }
 }
 
 fn exit_code(error: &anyhow::Error) -> ExitCode {
@@ -167,6 +185,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
 mod real {
     use super::{Arguments, BOARD, ExitCode, PathBuf, Result};
     use facelatch::firmware::linux;
+    use facelatch::firmware::service::Ending;
     use facelatch::firmware::start::Places;
 
     pub fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -175,8 +194,11 @@ mod real {
             return Ok(ExitCode::SUCCESS);
         }
         let state = arguments.state.clone().unwrap_or_else(|| PathBuf::from(super::STATE));
-        linux::run(&BOARD, &Places { models: arguments.models.clone(), state })?;
-        Ok(ExitCode::SUCCESS)
+        let places = Places { models: arguments.models.clone(), state };
+        Ok(match linux::run(&BOARD, &places)? {
+            Ending::Asked => ExitCode::SUCCESS,
+            Ending::Restart => ExitCode::from(5),
+        })
     }
 }
 
@@ -196,6 +218,7 @@ mod real {
 mod simulated {
     use super::{Arguments, BOARD, Context, ExitCode, Film, Path, PathBuf, Result};
     use facelatch::firmware::judge::Liveness;
+    use facelatch::firmware::live::attend;
     use facelatch::firmware::scene::Scene;
     use facelatch::firmware::sim::{SimOptions, play};
 
@@ -211,16 +234,26 @@ mod simulated {
             enrol: film.enrol.clone(),
             latencies: film.latencies,
         };
-        let outcome = play(&BOARD, &scene, &options, &mut std::io::stdout());
-        if scratch.exists() {
-            std::fs::remove_dir_all(&scratch).with_context(|| format!("removing {}", scratch.display()))?;
+        if let Some(link) = &film.link {
+            let attended = attend(&BOARD, &scene, &options, link);
+            forget(&scratch)?;
+            return Ok(attended.map(|()| ExitCode::SUCCESS)?);
         }
+        let outcome = play(&BOARD, &scene, &options, &mut std::io::stdout());
+        forget(&scratch)?;
         let outcome = outcome?;
         let sheet = film.out.join("scene.png");
         std::fs::create_dir_all(&film.out).with_context(|| format!("making {}", film.out.display()))?;
         outcome.sheet().save(&sheet).with_context(|| format!("writing {}", sheet.display()))?;
         println!("the contact sheet is {}", sheet.display());
         Ok(if outcome.surprises.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    }
+
+    fn forget(scratch: &Path) -> Result<()> {
+        if scratch.exists() {
+            std::fs::remove_dir_all(scratch).with_context(|| format!("removing {}", scratch.display()))?;
+        }
+        Ok(())
     }
 
     fn scene_of(film: &Film) -> Result<Scene> {

@@ -18,6 +18,7 @@ use super::failures;
 use super::journal::Journal;
 use super::judge::{Judge, Judgement};
 use super::latency::{Latencies, Passage};
+use super::monitor::Monitor;
 use crate::door::contacts::{ALARM, GRACE};
 use crate::door::panel::Panel;
 use crate::door::{
@@ -93,6 +94,11 @@ pub struct Device<F: NorFlash, P: Panel> {
     latencies: Latencies,
     /// When the strike was last driven, by [`monotonic`].
     driven_at: Option<Duration>,
+    monitor: Monitor,
+    failed: u32,
+    frames_needed: u8,
+    button_held: bool,
+    models_fail: bool,
 }
 
 impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
@@ -108,7 +114,9 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         now: Duration,
     ) -> Result<Self, MapError> {
         let Kept { mut gallery, mut journal } = kept;
-        let door = Door::new(policy, failures::read(gallery.map())?, now);
+        let lockout = failures::read(gallery.map())?;
+        let (failed, frames_needed) = (lockout.failures, policy.agreement.needed as u8);
+        let door = Door::new(policy, lockout, now);
         let (pending, mut notes) = (heapless::Vec::new(), Vec::with_capacity(16));
         journal.note(Logged::Started, now);
         let complaints = complaints(&mut gallery, &journal);
@@ -130,6 +138,11 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
             next_name: None,
             latencies: Latencies::default(),
             driven_at: None,
+            monitor: Monitor::default(),
+            failed,
+            frames_needed,
+            button_held: false,
+            models_fail: false,
         };
         device.tell_gallery(now);
         Ok(device)
@@ -138,6 +151,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
     /// Judges what was seen and acts on it.
     pub fn see(&mut self, view: View, now: Duration) {
         let (taken, seeing) = (monotonic(), view.times);
+        self.monitor.saw(&view.times);
         let pending = self.is_enrolling().then_some(self.pending.as_slice());
         let judgement = self.judge.judge(view, &self.gallery, pending);
         let (event, face) = (Event::Seen(judgement.sighting), judgement.sighting.face().is_some());
@@ -164,13 +178,19 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         self.notes.push(Note::Failed(error.to_string()));
         let event = match error {
             FrameError::Convert(_) => Event::Tick,
-            FrameError::Analyze(_) => Event::Fault(Fault::Model, true),
+            FrameError::Analyze(_) => {
+                self.models_fail = true;
+                Event::Fault(Fault::Model, true)
+            }
         };
         self.happen(&event, now);
     }
 
     /// Takes any other event.
     pub fn happen(&mut self, event: &Event, now: Duration) {
+        if let Event::Button(held) = event {
+            self.button_held = *held;
+        }
         let actions = self.door.step(event, now);
         self.journal.take(event, now);
         let nearest = self.last.as_ref().and_then(|judgement| judgement.nearest);
@@ -252,6 +272,46 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         &mut self.journal
     }
 
+    /// Who is enrolled, to be changed; then [`Device::gallery_changed`] tells the door.
+    pub fn gallery_mut(&mut self) -> &mut Gallery<F> {
+        &mut self.gallery
+    }
+
+    /// Somebody was deleted or renamed, but not at the door.
+    pub fn gallery_changed(&mut self, now: Duration) {
+        self.tell_gallery(now);
+    }
+
+    /// What happened lately.
+    #[must_use]
+    pub fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
+    /// Failures since the last success.
+    #[must_use]
+    pub fn failures(&self) -> u32 {
+        self.failed
+    }
+
+    /// Frames that must agree on a person.
+    #[must_use]
+    pub fn frames_needed(&self) -> u8 {
+        self.frames_needed
+    }
+
+    /// Whether the enrol button is held.
+    #[must_use]
+    pub fn button_is_held(&self) -> bool {
+        self.button_held
+    }
+
+    /// Whether a network failed since the start.
+    #[must_use]
+    pub fn models_fail(&self) -> bool {
+        self.models_fail
+    }
+
     /// The strike and the lights.
     #[must_use]
     pub fn panel(&self) -> &P {
@@ -265,6 +325,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
     }
 
     fn act(&mut self, action: Action, now: Duration) {
+        self.monitor.acted(&action, self.last.as_ref(), now);
         match action {
             Action::Strike(driven) => {
                 self.panel.strike(driven, now);
@@ -326,6 +387,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
                     );
                     self.notes.push(Note::Failed(words));
                 }
+                self.monitor.enrolled(person, now);
                 self.notes.push(Note::Enrolled { person, name });
             }
             Err(error) => {
@@ -398,6 +460,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
     }
 
     fn keep(&mut self, lockout: Lockout, now: Duration) {
+        self.failed = lockout.failures;
         if let Err(error) = failures::write(self.gallery.map(), &lockout) {
             self.journal.note(Logged::Fault.because(Reason::Storage), now);
             self.notes.push(Note::Failed(format!("the failures could not be kept: {error}")));

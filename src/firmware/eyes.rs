@@ -8,6 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::clock::monotonic;
+use super::shutter::Shutter;
 use crate::board::schema::CameraKind;
 use crate::camera::{Frame, PixelFormat};
 use crate::face::align::CROP_BYTES;
@@ -79,6 +80,7 @@ pub struct Eyes {
     analyzer: FaceAnalyzer,
     camera: CameraKind,
     picture: RgbImage,
+    shutter: Shutter,
 }
 
 impl Eyes {
@@ -87,7 +89,7 @@ impl Eyes {
     pub fn new(mut analyzer: FaceAnalyzer) -> Self {
         analyzer.set_clock(monotonic);
         let picture = RgbImage::new(1, 1).expect("one pixel is a picture");
-        Self { analyzer, camera: CameraKind::Colour, picture }
+        Self { analyzer, camera: CameraKind::Colour, picture, shutter: Shutter::default() }
     }
 
     /// The same through another camera.
@@ -109,6 +111,7 @@ impl Eyes {
             self.picture.make_grey();
         }
         let decoded = monotonic();
+        self.shutter.show(&self.picture);
         let faces = self.analyzer.analyze(&self.picture.view(), frame.captured_at)?;
         let track = faces.first().and_then(|largest| largest.track);
         let live = track.and_then(|id| self.analyzer.track(id)?.liveness());
@@ -129,6 +132,12 @@ impl Eyes {
     /// Forgets whom it followed, as when the camera was away.
     pub fn forget(&mut self) {
         self.analyzer.forget_tracks();
+    }
+
+    /// Takes pictures of what it looks at.
+    #[must_use]
+    pub fn shutter(&self) -> &Shutter {
+        &self.shutter
     }
 
     /// The frame that was looked at last, as RGB.

@@ -32,6 +32,11 @@ pub trait Link<F: NorFlash, P: Panel> {
     /// `None` leaves it.
     fn baud(&mut self) -> Option<u32>;
 
+    /// Whether the device is to start anew at a good moment: other models wait.
+    fn wants_restart(&self) -> bool {
+        false
+    }
+
     /// The cable was unplugged or the port failed: what was begun is to be resumed later.
     fn cut(&mut self);
 }

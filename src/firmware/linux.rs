@@ -12,11 +12,12 @@ use thiserror::Error;
 
 use super::clock::monotonic;
 use super::device::{Device, policy_of};
+use super::errand::Where;
 use super::judge::Liveness;
-use super::link::Silent;
-use super::service::{self, Service, ServiceError};
+use super::service::{self, Ending, Service, ServiceError};
 use super::start::{self, Places, StartError, opens_at_high, start};
 use super::supervisor::Supervisor;
+use super::upgrade::OwnerLink;
 use super::vision::Vision;
 use crate::board::Board;
 use crate::board::schema::{Active, Bias, Line, Outputs};
@@ -59,11 +60,11 @@ impl LinuxError {
     }
 }
 
-/// Runs the device until it is asked to stop by SIGTERM, SIGINT or SIGHUP.
+/// Runs the device until it is asked to stop by SIGTERM, SIGINT or SIGHUP, or to be started with other models.
 ///
 /// # Errors
 /// When it cannot begin or go on. The strike is released in any case.
-pub fn run(board: &Board, places: &Places) -> Result<(), LinuxError> {
+pub fn run(board: &Board, places: &Places) -> Result<Ending, LinuxError> {
     let (stop, asked) = io::pipe()?;
     for signal in [SIGTERM, SIGINT, SIGHUP] {
         signal_hook::low_level::pipe::register(signal, OwnedFd::from(asked.try_clone()?))?;
@@ -71,7 +72,9 @@ pub fn run(board: &Board, places: &Places) -> Result<(), LinuxError> {
     let panel = panel(board)?;
     let inputs = inputs(board)?;
     let flash = Path::new(&*board.flash.path);
-    let start::Parts { eyes, judge, kept, .. } = start(board, places, flash, Liveness::Required)?;
+    let began = (Where::Beside, monotonic());
+    let start::Parts { eyes, judge, kept, keeper, .. } =
+        start(board, places, flash, Liveness::Required, began)?;
     let device = Device::new(judge, kept, panel, policy_of(board), monotonic()).map_err(StartError::from)?;
     let wait = Duration::from_millis(board.camera.deadline_ms);
     let camera = WatchedCamera::<V4l>::new(camera(board), wait);
@@ -80,7 +83,7 @@ pub fn run(board: &Board, places: &Places) -> Result<(), LinuxError> {
         device,
         vision: Vision::start(camera, eyes, wait, monotonic)?,
         inputs: Box::new(inputs),
-        link: Box::new(Silent),
+        link: Box::new(OwnerLink::new(keeper, serial.baud)),
         port: (!serial.device.is_empty()).then(|| (PathBuf::from(&*serial.device), serial.baud)),
         supervisor: Box::new(Systemd::default()),
         clock: monotonic,

@@ -2,22 +2,29 @@
 
 pub mod clock;
 pub mod device;
+pub mod errand;
 pub mod eyes;
 pub mod failures;
 pub mod journal;
 pub mod judge;
 pub mod latency;
 pub mod link;
+pub mod monitor;
 pub mod port;
+pub mod ready;
 pub mod service;
+pub mod shutter;
 pub mod start;
 pub mod storage;
 pub mod supervisor;
+pub mod upgrade;
 pub mod vision;
 
 #[cfg(feature = "device")]
 pub mod linux;
 
+#[cfg(feature = "sim")]
+pub mod live;
 #[cfg(feature = "sim")]
 pub mod report;
 #[cfg(feature = "sim")]

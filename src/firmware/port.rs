@@ -10,6 +10,9 @@ use rustix::io::Errno;
 use rustix::termios::{OptionalActions, tcdrain, tcgetattr, tcsetattr};
 use thiserror::Error;
 
+#[cfg(feature = "sim")]
+use crate::update::serial::{Serial, SerialError};
+
 /// Why a port cannot be used.
 #[derive(Debug, Error)]
 pub enum PortError {
@@ -45,10 +48,16 @@ pub enum PortError {
 }
 
 /// A serial port, eight bits, no parity, no flow control, raw.
-#[derive(Debug)]
 pub struct Port {
-    file: File,
+    end: End,
     path: PathBuf,
+}
+
+enum End {
+    Device(File),
+    /// A pseudo-terminal's near end.
+    #[cfg(feature = "sim")]
+    Pseudo(Serial),
 }
 
 impl Port {
@@ -61,9 +70,33 @@ impl Port {
         let opened = open(path, flags, Mode::empty());
         let file =
             opened.map_err(|error| PortError::Open { path: path.to_owned(), source: error.into() })?.into();
-        let port = Self { file, path: path.to_owned() };
+        let port = Self { end: End::Device(file), path: path.to_owned() };
         port.set_baud(baud)?;
         Ok(port)
+    }
+
+    /// The near end of a cable that needs none: a pseudo-terminal whose far end is called `link`.
+    ///
+    /// # Errors
+    /// When the system gives none, or something else is called `link`.
+    #[cfg(feature = "sim")]
+    pub fn pseudo_terminal(link: &Path) -> Result<Self, SerialError> {
+        Ok(Self { end: End::Pseudo(Serial::pseudo_terminal(link)?), path: link.to_owned() })
+    }
+
+    /// What to wait for; `None`: it must be looked at again and again.
+    #[must_use]
+    pub fn handle(&self) -> Option<BorrowedFd<'_>> {
+        self.device().map(AsFd::as_fd)
+    }
+
+    /// The device file; `None`: it is a pseudo-terminal.
+    fn device(&self) -> Option<&File> {
+        match &self.end {
+            End::Device(file) => Some(file),
+            #[cfg(feature = "sim")]
+            End::Pseudo(_) => None,
+        }
     }
 
     /// Sends what was written, then changes the rate, bits a second.
@@ -71,12 +104,13 @@ impl Port {
     /// # Errors
     /// When the port cannot do it; it keeps the old rate.
     pub fn set_baud(&self, baud: u32) -> Result<(), PortError> {
+        let Some(file) = self.device() else { return Ok(()) };
         let set = || -> Result<(), Errno> {
-            tcdrain(&self.file)?;
-            let mut settings = tcgetattr(&self.file)?;
+            tcdrain(file)?;
+            let mut settings = tcgetattr(file)?;
             settings.make_raw();
             settings.set_speed(baud)?;
-            tcsetattr(&self.file, OptionalActions::Now, &settings)
+            tcsetattr(file, OptionalActions::Now, &settings)
         };
         set().map_err(|error| PortError::Setting { path: self.path.clone(), baud, source: error.into() })
     }
@@ -86,7 +120,12 @@ impl Port {
     /// # Errors
     /// When the port is gone.
     pub fn read(&mut self, bytes: &mut [u8]) -> Result<usize, PortError> {
-        self.now_or_never(|file| file.read(bytes))
+        let result = match &mut self.end {
+            End::Device(file) => file.read(bytes),
+            #[cfg(feature = "sim")]
+            End::Pseudo(serial) => serial.read_now(bytes),
+        };
+        self.now_or_never(result)
     }
 
     /// Writes as much as fits; returns how much did.
@@ -94,25 +133,24 @@ impl Port {
     /// # Errors
     /// When the port is gone.
     pub fn write(&mut self, bytes: &[u8]) -> Result<usize, PortError> {
-        self.now_or_never(|file| file.write(bytes))
+        let result = match &mut self.end {
+            End::Device(file) => file.write(bytes),
+            #[cfg(feature = "sim")]
+            End::Pseudo(serial) => {
+                serial.write_now(bytes);
+                Ok(bytes.len())
+            }
+        };
+        self.now_or_never(result)
     }
 
-    fn now_or_never(
-        &mut self,
-        call: impl FnOnce(&mut File) -> io::Result<usize>,
-    ) -> Result<usize, PortError> {
-        match call(&mut self.file) {
+    fn now_or_never(&self, result: io::Result<usize>) -> Result<usize, PortError> {
+        match result {
             Ok(count) => Ok(count),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
                 Ok(0)
             }
             Err(source) => Err(PortError::Gone { path: self.path.clone(), source }),
         }
-    }
-}
-
-impl AsFd for Port {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
     }
 }

@@ -34,6 +34,9 @@ const PORT_PAUSE: Duration = Duration::from_secs(2);
 /// Bytes that are read from the port in one turn: 40 ms at 921,600 bits a second. A choice.
 const PORT_BYTES: usize = 4096;
 
+/// How often a port that cannot be waited for is looked at. A choice: a full read each time is 400 KB a second.
+const PORT_BEAT: Duration = Duration::from_millis(10);
+
 /// Why the service ended although nobody asked for it. The strike is released.
 #[derive(Debug, Error)]
 pub enum ServiceError {
@@ -43,6 +46,15 @@ pub enum ServiceError {
     /// The system cannot wait.
     #[error("cannot wait for anything to happen")]
     Wait(#[source] io::Error),
+}
+
+/// Why the service ended as it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It was asked to.
+    Asked,
+    /// The device is to be started anew: other models wait.
+    Restart,
 }
 
 /// What a service is made of.
@@ -88,20 +100,26 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Service<F, P> {
         Self { parts, cable: Cable::default(), pins_broken: false, blind: false, silent: false }
     }
 
-    /// Runs until a byte comes through `stop`. The strike is released when the service is dropped.
+    /// Runs until a byte comes through `stop`, or other models wait for a start. The strike is released when the
+    /// service is dropped.
     ///
     /// # Errors
     /// When it cannot go on.
-    pub fn run(&mut self, stop: &PipeReader) -> Result<(), ServiceError> {
+    pub fn run(&mut self, stop: &PipeReader) -> Result<Ending, ServiceError> {
         self.parts.supervisor.ready();
         loop {
             if self.wait(stop)? {
                 self.parts.supervisor.stopping();
                 self.parts.device.stop((self.parts.clock)());
                 self.tell_latencies();
-                return Ok(());
+                return Ok(Ending::Asked);
             }
             self.turn()?;
+            if self.parts.link.wants_restart() {
+                self.parts.supervisor.stopping();
+                self.parts.device.stop((self.parts.clock)());
+                return Ok(Ending::Restart);
+            }
         }
     }
 
@@ -128,6 +146,17 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Service<F, P> {
         }
     }
 
+    /// The owner's cable as it is, for the service of the next start.
+    #[must_use]
+    pub fn unplug(&mut self) -> Option<Port> {
+        self.cable.port.take()
+    }
+
+    /// Goes on with a port that is open already.
+    pub fn plug(&mut self, port: Port) {
+        self.cable.port = Some(port);
+    }
+
     /// The device, for whoever wants to know how it is.
     #[must_use]
     pub fn device(&self) -> &Device<F, P> {
@@ -147,9 +176,9 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Service<F, P> {
         for handle in self.parts.inputs.handles() {
             add(handle, PollFlags::IN);
         }
-        if let Some(port) = &self.cable.port {
+        if let Some(handle) = self.cable.port.as_ref().and_then(Port::handle) {
             let out = if self.parts.link.outgoing().is_empty() { PollFlags::empty() } else { PollFlags::OUT };
-            add(port.as_fd(), PollFlags::IN | out);
+            add(handle, PollFlags::IN | out);
         }
         let timeout = Timespec::try_from(timeout).unwrap_or(Timespec { tv_sec: 0, tv_nsec: 0 });
         match poll(&mut handles, Some(&timeout)) {
@@ -166,7 +195,8 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Service<F, P> {
         let until = |at: Duration| at.saturating_sub(now);
         let strike = self.parts.device.strike_changes_at().map(|at| until(at).min(DRIVEN_BEAT));
         let link = self.cable.work_at.map(until);
-        [strike, link].into_iter().flatten().fold(BEAT, Duration::min)
+        let unseen = self.cable.port.as_ref().filter(|port| port.handle().is_none()).map(|_| PORT_BEAT);
+        [strike, link, unseen].into_iter().flatten().fold(BEAT, Duration::min)
     }
 
     fn feel(&mut self) {
@@ -213,8 +243,10 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Service<F, P> {
 
     fn speak(&mut self) {
         let now = (self.parts.clock)();
-        let Some((path, baud)) = &self.parts.port else { return };
-        if self.cable.port.is_none() && now >= self.cable.try_at {
+        if let Some((path, baud)) = &self.parts.port
+            && self.cable.port.is_none()
+            && now >= self.cable.try_at
+        {
             self.cable.try_at = now + PORT_PAUSE;
             match Port::open(path, *baud) {
                 Ok(port) => (self.cable.port, self.cable.complained) = (Some(port), false),

@@ -10,6 +10,7 @@ use embedded_hal::digital::{ErrorType, OutputPin};
 use thiserror::Error;
 
 use super::device::{Device, Note, policy_of};
+use super::errand::Where;
 use super::eyes::{Eyes, FrameError};
 use super::judge::Liveness;
 use super::report::{self, Moment, Outcome, Report};
@@ -165,7 +166,8 @@ pub fn play(
 ) -> Result<Outcome, SimError> {
     let places = Places { models: options.models.clone(), state: options.state.clone() };
     let flash = places.state.join("flash");
-    let Parts { eyes, judge, kept, far } = start(board, &places, &flash, options.liveness)?;
+    let began = (Where::Here, Duration::ZERO);
+    let Parts { eyes, judge, kept, far, .. } = start(board, &places, &flash, options.liveness, began)?;
     let device = Device::new(judge, kept, SimPanel::new(board), policy_of(board), Duration::ZERO)
         .map_err(StartError::from)?;
     let mut player = Player { device, eyes, report: Report::new(far), now: Duration::ZERO, scene };

@@ -2,38 +2,31 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use thiserror::Error;
 
 use super::clock::calendar;
 use super::device::Kept;
+use super::errand::Where;
 use super::eyes::Eyes;
 use super::journal::Journal;
 use super::judge::{Judge, Liveness};
+use super::ready::Ready;
 use super::storage::{DeviceFlash, key_place, layout_of, open_flash};
+use super::upgrade::{Keeper, Site, UpgradeError};
 use crate::board::Board;
 use crate::board::schema::{Active, Lock, Wiring};
-use crate::face::models::{ModelError, ModelFolder};
+use crate::face::models::ModelFolder;
 use crate::flash::{AuditLog, BoardFlashError, KeyError, LayoutError, Map, MapError, Partition, Partitions};
-use crate::gallery::{Calibrated, CropStore, FarTable, FarTableError, Gallery, GalleryError, MatchPolicy};
+use crate::gallery::{Calibrated, CropStore, FarTable, Gallery, GalleryError, MatchPolicy};
 
 /// Why the device cannot begin.
 #[derive(Debug, Error)]
 pub enum StartError {
     /// The models.
     #[error(transparent)]
-    Model(#[from] ModelError),
-    /// What distances mean.
-    #[error("the embedder's manifest: {0}")]
-    Far(#[from] FarTableError),
-    /// No distance of the table promises the wanted rate.
-    #[error(
-        "the embedder was not tested well enough for a false accept rate of {wanted}; set recognition.false_accept_rate higher"
-    )]
-    Promise {
-        /// Rate of the board file.
-        wanted: f64,
-    },
+    Models(#[from] UpgradeError),
     /// The flash.
     #[error(transparent)]
     Flash(#[from] BoardFlashError),
@@ -79,32 +72,41 @@ pub struct Parts {
     pub kept: Kept<Partition<DeviceFlash>>,
     /// What distances mean.
     pub far: FarTable,
+    /// Packages of models, and whose the lock is.
+    pub keeper: Keeper<DeviceFlash>,
 }
 
-/// Loads models, flash and key.
+/// Loads models, flash and key, at `now`. Long work is done at `place`.
 ///
 /// # Errors
 /// When a model is missing or damaged, or the state cannot be read; what is there is left as it is.
-pub fn start(board: &Board, places: &Places, flash: &Path, liveness: Liveness) -> Result<Parts, StartError> {
-    let (analyzer, manifest) = ModelFolder::read(&places.models)?.files().compile()?;
-    log::info!("embedder {} from {}", manifest.embedding_id, places.models.display());
-    let far = FarTable::of(&manifest)?;
-    let wanted = board.recognition.false_accept_rate;
-    let threshold = far.threshold(wanted).ok_or(StartError::Promise { wanted })?;
+pub fn start(
+    board: &Board,
+    places: &Places,
+    flash: &Path,
+    liveness: Liveness,
+    (place, now): (Where, Duration),
+) -> Result<Parts, StartError> {
     std::fs::create_dir_all(&places.state)
         .map_err(|source| StartError::Folder { path: places.state.clone(), source })?;
     let parts = open_parts(board, flash)?;
     let mut gallery = gallery_in(&parts, board, &places.state)?;
-    let journal = Journal::open(parts.audit, calendar);
+    let journal = Journal::open(parts.audit.clone(), calendar);
     if !board.enrolment.keep_crops {
         gallery.forget_crops()?;
     }
-    let threshold = Calibrated::threshold_in(gallery.map(), manifest.embedding_id, threshold as f32)?;
+    let factory = || ModelFolder::read(&places.models);
+    let (mut keeper, ready) = Keeper::start(parts, &mut gallery, Site::of(board, place), &factory, now)?;
+    let Ready { analyzer, embedding_id, far, threshold } = ready;
+    log::info!("embedder {embedding_id} of package {} (0: of the firmware)", keeper.version());
+    let threshold = Calibrated::threshold_in(gallery.map(), embedding_id, threshold as f32)?;
     log::info!("threshold {threshold}");
     let policy = MatchPolicy { threshold, margin: board.recognition.margin as f32 };
     log::info!("{} people enrolled, {} records do not open", gallery.people().len(), gallery.damaged().len());
+    let kept = Kept { gallery, journal };
     let eyes = Eyes::new(analyzer).through(board.camera.kind);
-    Ok(Parts { eyes, judge: Judge::new(policy, liveness), kept: Kept { gallery, journal }, far })
+    keeper.set_shutter(eyes.shutter().clone());
+    Ok(Parts { eyes, judge: Judge::new(policy, liveness), kept, far, keeper })
 }
 
 /// The gallery of a device.

@@ -42,6 +42,8 @@ pub enum Namespace {
     Crops = 5,
     /// The threshold of a calibration.
     Threshold = 6,
+    /// Which lock this is, and whose.
+    Identity = 7,
 }
 
 impl Namespace {

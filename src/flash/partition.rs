@@ -10,6 +10,7 @@
 
 use core::fmt::Debug;
 use core::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use embedded_storage_async::nor_flash::{
@@ -67,6 +68,21 @@ pub struct Partitions<F> {
     pub slot_b: Partition<F>,
     /// Which of them is used.
     pub boot: Partition<F>,
+}
+
+impl<F> Clone for Partitions<F> {
+    /// The same parts of the same flash.
+    fn clone(&self) -> Self {
+        let Self { gallery, crops, audit, slot_a, slot_b, boot } = self;
+        Self {
+            gallery: gallery.clone(),
+            crops: crops.clone(),
+            audit: audit.clone(),
+            slot_a: slot_a.clone(),
+            slot_b: slot_b.clone(),
+            boot: boot.clone(),
+        }
+    }
 }
 
 impl Layout {
@@ -132,11 +148,13 @@ pub struct Partition<F> {
     range: Range<u32>,
     /// Why it is not written any more.
     failure: Arc<Mutex<Option<String>>>,
+    erased: Arc<AtomicU32>,
 }
 
 impl<F> Clone for Partition<F> {
     fn clone(&self) -> Self {
-        Self { flash: self.flash.clone(), range: self.range.clone(), failure: self.failure.clone() }
+        let Self { flash, range, failure, erased } = self;
+        Self { flash: flash.clone(), range: range.clone(), failure: failure.clone(), erased: erased.clone() }
     }
 }
 
@@ -148,7 +166,7 @@ impl<F: NorFlash> Partition<F> {
         if !fits || !whole(range.start) || !whole(range.end) {
             return Err(LayoutError { name, range, capacity, block: F::ERASE_SIZE });
         }
-        Ok(Self { flash: flash.clone(), range, failure: Arc::default() })
+        Ok(Self { flash: flash.clone(), range, failure: Arc::default(), erased: Arc::default() })
     }
 
     /// Bytes of the part.
@@ -161,6 +179,12 @@ impl<F: NorFlash> Partition<F> {
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Blocks that were erased since the start.
+    #[must_use]
+    pub fn erased_blocks(&self) -> u32 {
+        self.erased.load(Ordering::Relaxed)
     }
 
     /// Uses the whole flash, as a test does that cuts its power.
@@ -225,6 +249,7 @@ impl<F: NorFlash> NorFlash for Partition<F> {
     async fn erase(&mut self, from: u32, to: u32) -> Result<(), Self::Error> {
         let len = to.saturating_sub(from);
         let at = self.at(from, len as usize)?;
+        self.erased.fetch_add(len / F::ERASE_SIZE as u32, Ordering::Relaxed);
         let blank = |back: &[u8]| back.iter().all(|byte| *byte == 0xFF);
         self.change(at, len as usize, |flash| ready(flash.erase(at, at + len)), blank)
     }

@@ -109,6 +109,12 @@ impl SimFlash {
         self.bytes_to_cut = Some(bytes);
     }
 
+    /// Whether the power is cut.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.bytes_to_cut == Some(0)
+    }
+
     /// Gives the power back.
     pub fn power_up(&mut self) {
         self.bytes_to_cut = None;

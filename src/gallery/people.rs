@@ -381,6 +381,17 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
         Ok(())
     }
 
+    /// Gives a person another name, shortened to what fits. On an error or after a power cut it is the old one or
+    /// the new one.
+    ///
+    /// # Errors
+    /// When nobody has that number or the storage fails.
+    pub fn rename(&mut self, id: u32, name: &str) -> Result<(), GalleryError> {
+        let index = self.find(id)?;
+        let person = Person { name: shortened(name), ..self.people[index].clone() };
+        self.rewrite(index, person)
+    }
+
     /// Deletes a person, and destroys the key without which nothing of that person can be read. On an error
     /// either the person is still enrolled, or is not and the next start destroys the key.
     ///

@@ -77,7 +77,7 @@ pub struct Sight {
 /// What one stage of a frame takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageTime {
-    /// Its name: decode, detect, look, whole.
+    /// Its name: decode, detect, look, embed, liveness.
     pub stage: String,
     /// Microseconds of a frame on the average of the newest ones.
     pub mean_us: u32,

@@ -1,0 +1,192 @@
+//! The simulated board at its own pace: the loop, the cable and the threads of a real one, before a film that
+//! begins anew at its end.
+//!
+//! The film's hands act once, in its first round. Whoever sits at the terminal can press buttons as well.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead, PipeWriter, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::clock::monotonic;
+use super::device::{Device, policy_of};
+use super::errand::Where;
+use super::port::Port;
+use super::scene::{Hand, Scene};
+use super::service::{self, Ending, Service, ServiceError};
+use super::sim::{SimOptions, SimPanel};
+use super::start::{Parts, Places, StartError, start};
+use super::storage::DeviceFlash;
+use super::supervisor::Unattended;
+use super::upgrade::OwnerLink;
+use super::vision::Vision;
+use crate::board::Board;
+use crate::camera::replay::{Replay, ReplayOptions};
+use crate::camera::{Camera, CameraError, Frame};
+use crate::door::inputs::{Handles, Input, Inputs};
+use crate::flash::Partition;
+use crate::update::serial::SerialError;
+
+/// Why the simulated device does not run.
+#[derive(Debug, Error)]
+pub enum LiveError {
+    /// Models, flash or key.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The film.
+    #[error(transparent)]
+    Camera(#[from] CameraError),
+    /// The cable.
+    #[error(transparent)]
+    Cable(#[from] SerialError),
+    /// The loop.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// The system has no thread or pipe left.
+    #[error("the system refuses")]
+    System(#[from] io::Error),
+}
+
+type LiveService = Service<Partition<DeviceFlash>, SimPanel>;
+
+/// Serves the simulated door until `q` is typed. `link`: a serial port for the owner's cable, or the name of a
+/// pseudo-terminal to be made. What is typed: `b` presses and releases the enrol button, `x` the exit button, `d`
+/// opens and closes the door.
+///
+/// # Errors
+/// When it cannot begin or go on.
+pub fn attend(board: &Board, scene: &Scene, options: &SimOptions, link: &Path) -> Result<(), LiveError> {
+    let is_port = link.exists() && !link.is_symlink();
+    let mut port = if is_port { None } else { Some(Port::pseudo_terminal(link)?) };
+    let (stop, quit) = io::pipe()?;
+    let hands =
+        Hands { waiting: scene.hands.clone().into(), began: monotonic(), typed: typed(quit.try_clone()?)? };
+    loop {
+        let mut service = service(board, scene, options, is_port.then_some(link), hands.clone())?;
+        if let Some(port) = port.take() {
+            service.plug(port);
+        }
+        if service.run(&stop)? == Ending::Asked {
+            return Ok(());
+        }
+        port = service.unplug().filter(|_| !is_port);
+        log::info!("started anew");
+    }
+}
+
+fn service(
+    board: &Board,
+    scene: &Scene,
+    options: &SimOptions,
+    port: Option<&Path>,
+    hands: Hands,
+) -> Result<LiveService, LiveError> {
+    let places = Places { models: options.models.clone(), state: options.state.clone() };
+    let began = (Where::Beside, monotonic());
+    let parts = start(board, &places, &places.state.join("flash"), options.liveness, began)?;
+    let Parts { eyes, judge, kept, keeper, .. } = parts;
+    let device = Device::new(judge, kept, SimPanel::new(board), policy_of(board), monotonic())
+        .map_err(StartError::from)?;
+    let period = Duration::from_secs(1) / scene.fps;
+    let replay = ReplayOptions { period: Some(period), start: Duration::ZERO, looping: true };
+    let camera = Paced { film: Replay::open(&scene.frames, replay)?, next_at: monotonic() };
+    let wait = Duration::from_millis(board.camera.deadline_ms);
+    let baud = board.serial.baud;
+    Ok(Service::new(service::Parts {
+        device,
+        vision: Vision::start(camera, eyes, wait, monotonic)?,
+        inputs: Box::new(hands),
+        link: Box::new(OwnerLink::new(keeper, baud)),
+        port: port.map(|path| (path.to_owned(), baud)),
+        supervisor: Box::new(Unattended),
+        clock: monotonic,
+    }))
+}
+
+/// A film at its own pace. A frame whose time is over when it is asked for is lost, as with any camera.
+struct Paced {
+    film: Replay,
+    next_at: Duration,
+}
+
+impl Camera for Paced {
+    fn next_frame(&mut self, wait: Duration) -> Result<Frame<'_>, CameraError> {
+        let period = self.film.period();
+        while self.next_at + period < monotonic() {
+            self.next_at += period;
+            self.film.next_frame(wait)?;
+        }
+        std::thread::sleep(self.next_at.saturating_sub(monotonic()).min(wait));
+        self.next_at += period;
+        let frame = self.film.next_frame(wait)?;
+        Ok(Frame { captured_at: monotonic(), ..frame })
+    }
+
+    fn name(&self) -> &str {
+        self.film.name()
+    }
+}
+
+/// Buttons that the scene and the terminal press. A restart of the device leaves them as they are.
+#[derive(Clone)]
+struct Hands {
+    waiting: VecDeque<(Duration, Hand)>,
+    began: Duration,
+    typed: Typed,
+}
+
+type Typed = Arc<Mutex<VecDeque<(Input, bool)>>>;
+
+impl Inputs for Hands {
+    fn next(&mut self, now: Duration) -> Option<(Input, bool)> {
+        let due = |(at, _): &&(Duration, Hand)| self.began + *at <= now;
+        if self.waiting.front().filter(due).is_some() {
+            return self.waiting.pop_front().map(|(_, hand)| input_of(hand));
+        }
+        self.typed.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    fn handles(&self) -> Handles<'_> {
+        Handles::new()
+    }
+
+    fn is_broken(&self) -> bool {
+        false
+    }
+}
+
+fn input_of(hand: Hand) -> (Input, bool) {
+    match hand {
+        Hand::ButtonPress => (Input::EnrolButton, true),
+        Hand::ButtonRelease => (Input::EnrolButton, false),
+        Hand::ExitPress => (Input::ExitButton, true),
+        Hand::ExitRelease => (Input::ExitButton, false),
+        Hand::DoorOpen => (Input::DoorSensor, true),
+        Hand::DoorClose => (Input::DoorSensor, false),
+    }
+}
+
+/// What is typed from now on. Each word changes its input.
+fn typed(mut quit: PipeWriter) -> io::Result<Typed> {
+    let typed = Typed::default();
+    let theirs = typed.clone();
+    let read = move || {
+        let mut levels = [false; 3];
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            let (place, input) = match line.trim() {
+                "b" => (0, Input::EnrolButton),
+                "x" => (1, Input::ExitButton),
+                "d" => (2, Input::DoorSensor),
+                "q" => return quit.write_all(&[0]).unwrap_or(()),
+                _ => continue,
+            };
+            levels[place] = !levels[place];
+            theirs.lock().unwrap_or_else(PoisonError::into_inner).push_back((input, levels[place]));
+        }
+    };
+    std::thread::Builder::new().name("terminal".to_owned()).spawn(read)?;
+    Ok(typed)
+}
