@@ -10,12 +10,13 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use facelatch::board::BOARD;
 use facelatch::firmware::start::{open_gallery, open_log};
-use facelatch::host::cable::CableError;
+use facelatch::host::cable::{Cable, CableError};
 use facelatch::host::ink::Ink;
 use facelatch::host::keygen::Owner;
 use facelatch::host::output::{Form, Json};
 use facelatch::host::{
-    bench, calibrate, cluster, cohort, doctor, eval, faces, info, keygen, log, models, pack, snapshot, watch,
+    bench, calibrate, cluster, cohort, doctor, eval, faces, flash, info, keygen, log, models, pack, people,
+    snapshot, status, watch,
 };
 
 const MODELS_EXAMPLES: &str = "Examples:
@@ -44,6 +45,13 @@ const COMPLETIONS_EXAMPLES: &str = "Examples:
 
 const MAN_EXAMPLES: &str = "Examples:
   facelatch man pages && man -l pages/facelatch-doctor.1";
+
+const EXIT_STATUS: &str = "Exit status:
+  0  done, or there was nothing to do
+  1  the lock refuses, or you said no
+  2  something is wrong on this computer: arguments, key, package
+  3  there is no lock: no port, it is in use, or nothing answers
+  4  the line broke off: run the same command again, it goes on where it stopped";
 
 /// The owner's tool for a facelatch door lock.
 #[derive(Debug, Parser)]
@@ -100,6 +108,47 @@ enum Command {
     Watch(watch::WatchOptions),
     /// Fetches a picture of what a lock's camera sees, for its owner.
     Snapshot(snapshot::SnapshotOptions),
+    /// Sends a package to a lock over the owner's cable, and waits until it is active.
+    #[command(after_help = EXIT_STATUS)]
+    Flash(flash::FlashOptions),
+    /// Lists, renames and deletes who is enrolled on a lock.
+    #[command(after_help = EXIT_STATUS)]
+    People {
+        #[command(subcommand)]
+        command: people::PeopleCommand,
+        #[command(flatten)]
+        cable: Cable,
+        #[command(flatten)]
+        owner: Owner,
+        #[command(flatten)]
+        form: Json,
+    },
+    /// Shows how a lock is. No key is needed.
+    #[command(after_help = EXIT_STATUS)]
+    Status {
+        #[command(flatten)]
+        cable: Cable,
+        #[command(flatten)]
+        form: Json,
+    },
+    /// Makes this computer's key the owner of a lock, or a lock as new.
+    #[command(after_help = EXIT_STATUS)]
+    Owner {
+        #[command(subcommand)]
+        command: status::OwnerCommand,
+        #[command(flatten)]
+        cable: Cable,
+        #[command(flatten)]
+        owner: Owner,
+    },
+    /// Sets a lock's clock to this computer's.
+    #[command(after_help = EXIT_STATUS)]
+    SetTime {
+        #[command(flatten)]
+        cable: Cable,
+        #[command(flatten)]
+        owner: Owner,
+    },
     /// Prints what a shell needs to complete this program's commands with the tab key.
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
@@ -192,7 +241,10 @@ fn run(command: Command) -> Result<ExitCode> {
             calibrate::run(&options, lock, out)?;
         }
         Command::Log(options) => {
-            let records = open_log(&BOARD, &options.lock()?)?.records()?;
+            let records = match options.lock()? {
+                Some(flash) => open_log(&BOARD, &flash)?.records()?,
+                None => log::fetch(&options)?,
+            };
             log::run(&records, Form::of(options.json), out)?;
         }
         Command::Cohort(options) => cohort::run(&options, out)?,
@@ -216,6 +268,13 @@ fn run(command: Command) -> Result<ExitCode> {
         }
         Command::Watch(options) => watch::run(&options, Ink::of(&io::stdout()), out)?,
         Command::Snapshot(options) => snapshot::run(&options, out)?,
+        Command::Flash(options) => flash::run(&options, out)?,
+        Command::People { command, cable, owner, form } => {
+            people::run(&command, (&cable, &owner, &form), out)?;
+        }
+        Command::Status { cable, form } => status::run(&cable, &form, out)?,
+        Command::Owner { command, cable, owner } => status::owner(&command, &cable, &owner, out)?,
+        Command::SetTime { cable, owner } => status::set_time(&cable, &owner, out)?,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "facelatch", out);
         }

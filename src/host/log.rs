@@ -10,11 +10,16 @@ use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
 
+use super::cable::{Cable, CableError};
 use super::info::hexadecimal;
+use super::keygen::Owner;
 use super::lock::{NoLock, flash_in};
 use super::output::Form;
 use crate::flash::audit::{Gap, Moment, Record, verify};
 use crate::flash::{Entry, Event, Happening, Reason};
+use crate::update::client::{Client, ClientError};
+use crate::update::message::{Answer, Command, LogEntry};
+use crate::update::owner::OwnerKey;
 
 /// Why a log is not what it should be.
 #[derive(Debug, Error)]
@@ -31,6 +36,7 @@ pub enum LogError {
 }
 
 const EXAMPLES: &str = "Examples:
+  facelatch log                          what the lock at the owner's cable did, oldest first
   facelatch log --state lock/            what the simulated lock in lock/ did, oldest first
   facelatch log --state lock/ --json     the same for programs; keep it to see later whether entries were taken away
 
@@ -42,24 +48,30 @@ export that was kept shows that: a later log goes on from its \"last_link\".";
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct LogOptions {
-    /// Folder of a lock's flash and key, as facelatchd has it; the lock must not be running.
-    #[arg(long, value_name = "FOLDER")]
-    pub state: PathBuf,
+    /// Instead of a lock at the owner's cable: folder of a lock's flash and key, as facelatchd has it. That lock must
+    /// not be running.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["port", "key"])]
+    pub state: Option<PathBuf>,
     /// The lock's flash, when it is not the file `flash` in that folder.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "state")]
     pub flash: Option<PathBuf>,
+    #[command(flatten)]
+    cable: Cable,
+    #[command(flatten)]
+    owner: Owner,
     /// Tell the result as JSON.
     #[arg(long)]
     pub json: bool,
 }
 
 impl LogOptions {
-    /// The lock's flash: whoever calls opens it.
+    /// The lock's flash, which whoever calls opens; `None`: the lock is at the cable.
     ///
     /// # Errors
     /// When there is no lock in that folder.
-    pub fn lock(&self) -> Result<PathBuf, LogError> {
-        Ok(flash_in(&self.state, self.flash.as_deref())?)
+    pub fn lock(&self) -> Result<Option<PathBuf>, LogError> {
+        let flash = |state: &PathBuf| flash_in(state, self.flash.as_deref());
+        Ok(self.state.as_ref().map(flash).transpose()?)
     }
 }
 
@@ -170,6 +182,32 @@ fn words(gap: Gap) -> String {
             format!("the record at place {place} was altered, or written by newer firmware")
         }
         Gap::Unlinked(number) => format!("entry {number} does not follow the one before it"),
+    }
+}
+
+/// The records of the lock at the owner's cable, oldest first.
+///
+/// # Errors
+/// When there is no lock or it refuses.
+pub fn fetch(options: &LogOptions) -> Result<Vec<Record>, CableError> {
+    let key = options.owner.read()?;
+    options.cable.with(|client| Ok(pages(client, &key)?))
+}
+
+fn pages(client: &mut Client<'_>, key: &OwnerKey) -> Result<Vec<Record>, ClientError> {
+    let (mut records, mut from) = (Vec::new(), 0);
+    loop {
+        let Answer::Log(page) = client.order(key, &Command::Log { from })? else {
+            return Err(ClientError::Answer);
+        };
+        let page = page.into_iter().map(|LogEntry { body, before, link }| Record { body, before, link });
+        let page: Vec<Record> = page.collect();
+        let last = page.iter().filter_map(Record::entry).map(|entry| entry.number).max();
+        records.extend(page);
+        match last.and_then(|last| last.checked_add(1)) {
+            Some(next) if next > from => from = next,
+            _ => return Ok(records),
+        }
     }
 }
 

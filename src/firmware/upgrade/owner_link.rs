@@ -37,7 +37,16 @@ impl<F: NorFlash<Error: Debug> + Send + 'static> OwnerLink<F> {
     #[must_use]
     pub fn new(keeper: Keeper<F>, baud: u32) -> Self {
         let (incoming, outgoing) = (Vec::new(), Vec::new());
-        Self { line: Line::new(baud), keeper, incoming, outgoing, base_baud: baud, baud, idle: true, logged: Stage::None }
+        Self {
+            line: Line::new(baud),
+            keeper,
+            incoming,
+            outgoing,
+            base_baud: baud,
+            baud,
+            idle: true,
+            logged: Stage::None,
+        }
     }
 
     /// What it keeps.
