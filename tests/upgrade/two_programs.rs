@@ -1,0 +1,165 @@
+//! The firmware and the owner's tool, two programs with a pseudo-terminal between them: a package is flashed while
+//! the film plays before the camera, and whoever was enrolled before is let in afterwards.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use crate::packages::{Student, owner, released_but_for_the_embedder};
+
+/// Longest wait for anything. The film takes a tenth of it.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+struct Firmware {
+    child: Child,
+    typed: ChildStdin,
+    lines: Receiver<String>,
+    told: Vec<String>,
+}
+
+impl Firmware {
+    fn start(folder: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_facelatchd"))
+            .args(["--link", "lock.tty", "--state", "state", "--models", "models", "--frames", "film"])
+            .env("RUST_LOG", "info")
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (to, lines) = channel();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| to.send(line)));
+        let typed = child.stdin.take().unwrap();
+        Self { child, typed, lines, told: Vec::new() }
+    }
+
+    fn press(&mut self) {
+        self.typed.write_all(b"b\n").unwrap();
+    }
+
+    /// Waits for a line with these words that was not told before.
+    fn wait_for(&mut self, words: &str) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                panic!("the firmware never says {words:?}:\n{}", self.told.join("\n"));
+            };
+            let found = line.contains(words);
+            self.told.push(line);
+            if found {
+                return;
+            }
+        }
+    }
+
+    fn count(&mut self, words: &str) -> usize {
+        self.told.extend(self.lines.try_iter());
+        self.told.iter().filter(|line| line.contains(words)).count()
+    }
+}
+
+impl Drop for Firmware {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The owner's part of the bundled scene: the doorway, an enrolment by the button, a homecoming.
+fn film(folder: &Path) {
+    fs::create_dir(folder).unwrap();
+    let scene = Path::new(env!("CARGO_MANIFEST_DIR")).join("boards/sim/scene.mjpeg");
+    let bytes = fs::read(scene).unwrap();
+    let starts: Vec<usize> =
+        bytes.windows(3).enumerate().filter(|(_, at)| at == b"\xff\xd8\xff").map(|(at, _)| at).collect();
+    assert_eq!(starts.len(), 450, "the scene has 450 frames");
+    fs::write(folder.join("owner.mjpeg"), &bytes[..starts[141]]).unwrap();
+    let events = [(2_500, "button_press"), (2_700, "button_release")];
+    let events = events.map(|(at, kind)| format!("[[event]]\nat_ms = {at}\nkind = \"{kind}\"\n")).concat();
+    fs::write(folder.join("scene.toml"), format!("frames = \"owner.mjpeg\"\nfps = 10\n{events}")).unwrap();
+}
+
+struct Tool {
+    folder: PathBuf,
+}
+
+impl Tool {
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_facelatch"))
+            .args(arguments)
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    fn says(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let (said, complained) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {said}{complained}");
+        said + &complained
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+const CABLE: [&str; 4] = ["--port", "lock.tty", "--key", "owner.key"];
+
+#[test]
+fn a_package_comes_in_while_the_door_is_served_and_the_owner_needs_no_new_enrolment() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    fs::create_dir(path.join("models")).unwrap();
+    released_but_for_the_embedder(&path.join("models"), Student::A);
+    film(&path.join("film"));
+    let mut key: File =
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path.join("owner.key")).unwrap();
+    key.write_all(owner().to_pem().as_bytes()).unwrap();
+    let tool = Tool { folder: path.to_owned() };
+    tool.says(&["pack", "--version", "3", "--out", "new.flm", "--key", "owner.key"]);
+
+    let mut firmware = Firmware::start(path);
+    firmware.wait_for("enrolled person 1");
+    firmware.wait_for("opened for person 1");
+    let refused = tool.run(&[&["flash", "new.flm"], &CABLE[..]].concat());
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).contains("facelatch owner enrol"), "{}", text(&refused.stderr));
+    firmware.press();
+    let own = [&["owner", "enrol"], &CABLE[..]].concat();
+    let until = Instant::now() + PATIENCE;
+    while !tool.run(&own).status.success() {
+        assert!(Instant::now() < until, "the button is never held");
+    }
+    firmware.press();
+
+    let opened = firmware.count("opened for person 1");
+    let said = tool.says(&[&["flash", "new.flm"], &CABLE[..]].concat());
+    assert!(said.contains("version 3 is active"), "{said}");
+    firmware.wait_for("started anew");
+    assert!(firmware.count("package 3 is confirmed") == 1, "{}", firmware.told.join("\n"));
+    firmware.wait_for("opened for person 1");
+    println!("opened {opened} times before the update, again after it; {said}");
+
+    let status = tool.says(&["status", "--port", "lock.tty", "--json"]);
+    assert!(status.contains("\"version\":3") && status.contains("\"enrol_again\":0"), "{status}");
+    let people = tool.says(&[&["people", "list"], &CABLE[..]].concat());
+    assert!(people.contains("owner") && people.contains("kept"), "{people}");
+    let log = tool.says(&[&["log"], &CABLE[..]].concat());
+    for words in
+        ["owner enrolled", "new models on trial", "new models confirmed", "none is missing or altered"]
+    {
+        assert!(log.contains(words), "{words}: {log}");
+    }
+    let again = tool.says(&[&["flash", "new.flm"], &CABLE[..]].concat());
+    assert!(again.contains("skipped"), "{again}");
+    firmware.typed.write_all(b"q\n").unwrap();
+    assert!(firmware.child.wait().unwrap().success());
+}
