@@ -9,6 +9,7 @@ mod lock;
 mod numbers;
 mod orders;
 mod packages;
+mod pulled;
 
 use facelatch::update::message::Stage;
 use facelatch::update::owner::OwnerKey;
