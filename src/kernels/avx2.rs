@@ -1,7 +1,7 @@
 //! x86-64 with AVX2: `vpmaddwd` on inputs and weights widened to 16 bits.
 //!
 //! `vpmaddubsw` would take twice as many values, but saturates: 255 * 127 twice does not fit into 16 bits. 3x3 layers
-//! with stride 1, where most of the work is, save multiplications by [`winograd`] instead.
+//! with stride 1, where most of the work is, save multiplications by `winograd` instead.
 //!
 //! Sixteen output channels are two vectors whose lanes are ordered so that packing puts the channels back
 //! in order: lane `l` of vector `v` is channel `8 * (l / 4) + 4 * v + l % 4`.
