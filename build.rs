@@ -10,7 +10,7 @@ mod schema;
 fn main() {
     println!("cargo::rerun-if-env-changed=BOARD");
     println!("cargo::rerun-if-changed=boards");
-    println!("cargo::rerun-if-changed=src/board/schema.rs");
+    println!("cargo::rerun-if-changed=src/board");
     leave_constructors_out();
     let name = env::var("BOARD").unwrap_or_else(|_| "sim".to_owned());
     if let Err(reason) = generate(&name) {

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use facelatch::board::BOARD;
-use facelatch::board::schema::{Board, Camera, CameraKind};
+use facelatch::board::schema::{Board, Camera, CameraKind, Log};
 use facelatch::camera::{Frame, PixelFormat};
 use facelatch::face::models::ModelFolder;
 use facelatch::firmware::device::Note;
@@ -14,9 +14,13 @@ use facelatch::firmware::judge::Liveness;
 use facelatch::firmware::report::Outcome;
 use facelatch::firmware::scene::Scene;
 use facelatch::firmware::sim::{SimError, SimOptions, play};
-use facelatch::firmware::start::open_log;
+use facelatch::firmware::start::{open_gallery, open_log};
 use facelatch::flash::audit::verify;
-use facelatch::flash::{Event, Happening, Record};
+use facelatch::flash::{Event, Happening, Moment, Record};
+use facelatch::gallery::Visit;
+use facelatch::host::cluster::distance_at;
+use facelatch::host::models::embedder_manifest;
+use facelatch::host::visitors::Visitors;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -267,4 +271,71 @@ fn an_exported_log_is_told_and_one_that_was_altered_is_an_error() {
     let (code, told) = log(&["--json"]);
     let story: serde_json::Value = serde_json::from_str(&told).expect("JSON");
     assert!(code == Some(2) && !story["gaps"].as_array().expect("gaps").is_empty(), "{told}");
+}
+
+/// The frames of the bundled film, each a JPEG.
+fn frames() -> Vec<Vec<u8>> {
+    let bytes = std::fs::read(root().join("boards/sim/scene.mjpeg")).expect("the bundled film");
+    let starts = bytes.windows(3).enumerate().filter(|(_, at)| at == b"\xff\xd8\xff").map(|(at, _)| at);
+    let mut ends: Vec<usize> = starts.collect();
+    ends.push(bytes.len());
+    ends.windows(2).map(|pair| bytes[pair[0]..pair[1]].to_vec()).collect()
+}
+
+/// A frame in another light.
+fn lit(frame: &[u8], gain: f32) -> Vec<u8> {
+    let mut picture = image::load_from_memory(frame).expect("a JPEG").into_rgb8();
+    picture.pixels_mut().for_each(|pixel| pixel.0 = pixel.0.map(|value| (f32::from(value) * gain) as u8));
+    let mut bytes = Vec::new();
+    let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 95);
+    picture.write_with_encoder(encoder).expect("memory takes all bytes");
+    bytes
+}
+
+/// A day at a door where only the owner is enrolled: two unknown people come, each for `LOOK` frames of their chapter,
+/// and then the owner, so that failures do not add up to a lockout.
+fn day(folder: &Path, frames: &[Vec<u8>], day: usize) -> Scene {
+    const LOOK: usize = 30;
+    let gain = [1.0, 0.9, 1.08, 0.82, 0.95][day];
+    let mut film = Vec::new();
+    for first in [440, 144 + 3 * day, 440, 396 + 3 * day, 440, 100, 440] {
+        let length = if first == 440 { 10 } else { LOOK };
+        frames[first..first + length].iter().for_each(|frame| film.extend(lit(frame, gain)));
+    }
+    let path = folder.join(format!("day-{day}.mjpeg"));
+    std::fs::write(&path, film).expect("written");
+    Scene::of_frames(&path, 10)
+}
+
+#[test]
+fn an_unknown_person_who_came_on_five_days_is_one_and_only_where_visitors_are_kept() {
+    let folder = temporary();
+    let (frames, with) = (frames(), |visitors| Board { log: Log { visitors }, ..BOARD });
+    let owner = Scene { frames: film(folder.path(), &frames[..141].concat()), ..scene() };
+    run(&owner, &options(folder.path())).expect("the owner enrols");
+    let kept = || -> Vec<Visit> {
+        let flash = folder.path().join("flash");
+        open_gallery(&BOARD, folder.path(), &flash).expect("opens").visits().expect("read")
+    };
+    let stay = |board: &Board, number: usize| {
+        let scene = day(folder.path(), &frames, number);
+        play(board, &scene, &options(folder.path()), &mut Vec::new()).expect("plays");
+    };
+    stay(&BOARD, 0);
+    assert!(kept().is_empty(), "off unless it is asked for");
+    let mut visits = Vec::new();
+    for number in 0..5 {
+        stay(&with(100), number);
+        for mut visit in kept().split_off(visits.len()) {
+            let unix_ms = Some((20_000 + number as u64) * 86_400_000);
+            visit.at = Moment { unix_ms, ..visit.at };
+            visits.push(visit);
+        }
+    }
+    let manifest = embedder_manifest(&root().join("model/release")).expect("released");
+    let told = Visitors::of(&visits, distance_at(&manifest, 1e-2)).expect("few");
+    let days: Vec<(usize, usize)> = told.visitors.iter().map(|who| (who.visits, who.days.len())).collect();
+    assert_eq!(days, [(5, 5), (5, 5)], "{told}");
+    stay(&BOARD, 0);
+    assert!(kept().is_empty(), "switched off, all are destroyed");
 }

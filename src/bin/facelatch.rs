@@ -16,7 +16,7 @@ use facelatch::host::keygen::Owner;
 use facelatch::host::output::{Form, Json};
 use facelatch::host::{
     bench, calibrate, cluster, cohort, doctor, eval, faces, flash, info, keygen, log, models, pack, people,
-    snapshot, status, watch,
+    snapshot, status, visitors, watch,
 };
 
 const MODELS_EXAMPLES: &str = "Examples:
@@ -80,6 +80,8 @@ enum Command {
     Calibrate(calibrate::CalibrateOptions),
     /// Tells what a lock did, and whether its log is whole.
     Log(log::LogOptions),
+    /// Tells of the unknown visitors that a lock keeps: who came on which days.
+    Visitors(visitors::VisitorsOptions),
     /// Draws templates that belong to nobody, which calibrate tries a lock with.
     Cohort(cohort::CohortOptions),
     /// Tells whether the lock can run on this machine, and how to mend what is missing.
@@ -223,9 +225,10 @@ fn main() -> ExitCode {
 
 /// 2 is what is wrong on this computer; a lock's own troubles have others.
 fn exit_status(error: &anyhow::Error) -> u8 {
+    let visitors = error.downcast_ref::<visitors::VisitorsError>().map(visitors::VisitorsError::exit_status);
     let snapshot = error.downcast_ref::<snapshot::SnapshotError>().map(snapshot::SnapshotError::exit_status);
     let cable = error.downcast_ref::<CableError>().map(CableError::exit_status);
-    snapshot.or(cable).unwrap_or(2)
+    snapshot.or(visitors).or(cable).unwrap_or(2)
 }
 
 fn run(command: Command) -> Result<ExitCode> {
@@ -246,6 +249,11 @@ fn run(command: Command) -> Result<ExitCode> {
                 None => log::fetch(&options)?,
             };
             log::run(&records, Form::of(options.json), out)?;
+        }
+        Command::Visitors(options) => {
+            let lock =
+                options.lock()?.map(|(state, flash)| open_gallery(&BOARD, state, &flash)).transpose()?;
+            visitors::run(&options, lock, out)?;
         }
         Command::Cohort(options) => cohort::run(&options, out)?,
         Command::Doctor(options) => {

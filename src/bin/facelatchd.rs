@@ -74,6 +74,10 @@ struct Film {
     #[arg(long, value_name = "PATH", conflicts_with_all = ["enrol", "hold"])]
     link: Option<PathBuf>,
 
+    /// Keep templates of so many unknown visitors, as `log.visitors` in a board file does; 0 destroys them.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(..=1000), default_value_t = 0)]
+    visitors: u32,
+
     /// Let pictures of faces pass, to see what liveness is good for.
     #[arg(long)]
     without_liveness: bool,
@@ -217,6 +221,8 @@ mod real {
 #[cfg(feature = "sim")]
 mod simulated {
     use super::{Arguments, BOARD, Context, ExitCode, Film, Path, PathBuf, Result};
+    use facelatch::board::Board;
+    use facelatch::board::schema::Log;
     use facelatch::firmware::judge::Liveness;
     use facelatch::firmware::live::attend;
     use facelatch::firmware::scene::Scene;
@@ -226,6 +232,7 @@ mod simulated {
         let film = &arguments.film;
         let scene = scene_of(film)?;
         let scratch = scratch_folder();
+        let board = Board { log: Log { visitors: film.visitors }, ..BOARD };
         let options = SimOptions {
             models: arguments.models.clone(),
             state: arguments.state.clone().unwrap_or_else(|| scratch.clone()),
@@ -235,11 +242,11 @@ mod simulated {
             latencies: film.latencies,
         };
         if let Some(link) = &film.link {
-            let attended = attend(&BOARD, &scene, &options, link);
+            let attended = attend(&board, &scene, &options, link);
             forget(&scratch)?;
             return Ok(attended.map(|()| ExitCode::SUCCESS)?);
         }
-        let outcome = play(&BOARD, &scene, &options, &mut std::io::stdout());
+        let outcome = play(&board, &scene, &options, &mut std::io::stdout());
         forget(&scratch)?;
         let outcome = outcome?;
         let sheet = film.out.join("scene.png");

@@ -90,10 +90,27 @@ mod tests {
             "gallery = { offset = 0x0, size = 0x280000",
             "gallery = { offset = 0x0, size = 0x80000",
         );
-        assert!(people.contains("expected at least 2008192 for enrolment.people = 1000"), "{people}");
+        assert!(people.contains("expected at least 2008192 for enrolment.people = 1000 and"), "{people}");
         let crops =
             complaint("crops = { offset = 0xB00000, size = 0x400000", "crops = { offset = 0x0, size = 0x0");
         assert!(crops.contains("enrolment.keep_crops is true"), "{crops}");
+    }
+
+    #[test]
+    fn unknown_visitors_are_kept_only_where_the_file_says_so_and_they_fit() {
+        assert_eq!(read("boards/sim.toml", &sim()).expect("good").log.visitors, 0);
+        let with = |visitors: &str| complaint("[flash]", &format!("[log]\nvisitors = {visitors}\n\n[flash]"));
+        assert_eq!(with("1001"), "boards/sim.toml:56: log.visitors is 1001; expected 0 to 1000");
+        let tight = sim().replacen("size = 0x280000", "size = 0x1F0000", 1).replacen(
+            "[flash]",
+            "[log]\nvisitors = 500\n\n[flash]",
+            1,
+        );
+        let error = read("boards/sim.toml", &tight).expect_err("no room").to_string();
+        assert!(
+            error.contains("flash.gallery has 2031616 bytes") && error.contains("log.visitors = 500"),
+            "{error}"
+        );
     }
 
     #[test]

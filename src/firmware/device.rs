@@ -336,7 +336,10 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
                 let name = self.name_of(person);
                 self.notes.push(Note::Opened { person, name });
             }
-            Action::Refused(reason) => self.notes.push(Note::Refused(reason)),
+            Action::Refused(reason) => {
+                self.notes.push(Note::Refused(reason));
+                self.keep_visit(reason, now);
+            }
             Action::EnrolBegin => self.forget_pending(),
             Action::EnrolTake => self.take_template(),
             Action::EnrolCommit => self.enrol(now),
@@ -354,6 +357,15 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
 
     fn name_of(&self, person: u32) -> String {
         self.gallery.person(person).map_or_else(String::new, |person| person.name.to_string())
+    }
+
+    /// Keeps the face that nobody enrolled has, where the owner asked for that.
+    fn keep_visit(&mut self, reason: Refusal, now: Duration) {
+        let unknown = self.last.as_ref().filter(|_| reason == Refusal::Unknown);
+        let Some((track, template)) = unknown.and_then(Judgement::followed) else { return };
+        if let Err(error) = self.gallery.keep_visit(track, self.journal.moment(now), template) {
+            self.notes.push(Note::Failed(format!("an unknown visitor could not be kept: {error}")));
+        }
     }
 
     fn take_template(&mut self) {

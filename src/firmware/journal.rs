@@ -48,14 +48,19 @@ impl<F: NorFlash<Error: Debug>> Journal<F> {
     /// Notes what happened at `now` of the device's clock; it is written when its turn comes.
     pub fn note(&mut self, what: impl Into<Happening>, now: Duration) {
         let what = what.into();
-        let unix_ms = (self.calendar)().map(milliseconds);
         if let (Event::Opened, Some(person)) = (what.event, what.person) {
             self.visits.insert(person, self.next_number().saturating_add(self.waiting.len() as u32));
         }
         if self.waiting.is_full() {
             self.waiting.pop_front();
         }
-        let _there_is_room = self.waiting.push_back((Moment { uptime_ms: milliseconds(now), unix_ms }, what));
+        let _there_is_room = self.waiting.push_back((self.moment(now), what));
+    }
+
+    /// `now` of the device's clock, with the calendar's time if that is known.
+    #[must_use]
+    pub fn moment(&self, now: Duration) -> Moment {
+        Moment { uptime_ms: milliseconds(now), unix_ms: (self.calendar)().map(milliseconds) }
     }
 
     /// Notes what an event of the door is, if it is worth an entry of its own.

@@ -44,6 +44,13 @@ pub struct Judgement {
     pub crop: AlignedCrop,
 }
 
+impl Judgement {
+    /// Track and template of the largest face, when it has both.
+    pub(super) fn followed(&self) -> Option<(u32, &Template)> {
+        Some((self.faces.first()?.track?.0, self.template.as_ref()?))
+    }
+}
+
 /// The rules by which a view is judged.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Judge {

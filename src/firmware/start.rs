@@ -95,6 +95,9 @@ pub fn start(
     if !board.enrolment.keep_crops {
         gallery.forget_crops()?;
     }
+    if let Err(error) = gallery.keep_visitors(board.log.visitors as usize) {
+        log::error!("unknown visitors are neither kept nor destroyed: {error}");
+    }
     let factory = || ModelFolder::read(&places.models);
     let (mut keeper, ready) = Keeper::start(parts, &mut gallery, Site::of(board, place), &factory, now)?;
     let Ready { analyzer, embedding_id, far, threshold } = ready;

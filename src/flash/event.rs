@@ -57,6 +57,10 @@ pub enum Event {
     Renamed,
     /// The device was asked to stop.
     Stopped,
+    /// The owner fetched the unknown visitors that are kept.
+    VisitorsFetched,
+    /// The owner had them destroyed.
+    VisitorsForgotten,
 }
 
 impl Event {
@@ -89,6 +93,8 @@ impl Event {
             Self::Owned => "owner enrolled",
             Self::Renamed => "renamed",
             Self::Stopped => "stopped",
+            Self::VisitorsFetched => "unknown visitors fetched by the owner",
+            Self::VisitorsForgotten => "unknown visitors destroyed by the owner",
         }
     }
 }

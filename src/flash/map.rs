@@ -44,6 +44,10 @@ pub enum Namespace {
     Threshold = 6,
     /// Which lock this is, and whose.
     Identity = 7,
+    /// Unknown visitors.
+    Visitor = 8,
+    /// The key of them all, sealed by the device's key.
+    VisitorKey = 9,
 }
 
 impl Namespace {

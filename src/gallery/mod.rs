@@ -13,6 +13,7 @@ pub mod person;
 pub mod recognise;
 #[cfg(test)]
 pub(crate) mod towards;
+pub mod visitors;
 
 pub use calibrated::Calibrated;
 pub use crops::{Crop, CropStore};
@@ -20,3 +21,4 @@ pub use far::{FarTable, FarTableError, Rate};
 pub use matching::{Match, MatchPolicy};
 pub use people::{Enrolment, Gallery, GalleryError, MAX_PEOPLE};
 pub use person::{Person, Role, TEMPLATES_PER_PERSON};
+pub use visitors::Visit;

@@ -20,6 +20,7 @@ use thiserror::Error;
 use super::crops::{self, Crop, CropPlace, CropStore};
 use super::matching::{Index, Match};
 use super::person::{Person, Role, TEMPLATES_PER_PERSON, Templates, open_staged, seal_staged, shortened};
+use super::visitors::Visitors;
 use crate::face::template::Template;
 use crate::flash::key::SEAL_OVERHEAD;
 use crate::flash::{DeviceKey, KeyError, KeyPlace, Map, MapError, Namespace};
@@ -86,9 +87,10 @@ pub struct Gallery<F: NorFlash> {
     damaged: Vec<u32>,
     keeps_crops: bool,
     unfinished: Option<MapError>,
-    map: Map<F>,
+    pub(super) map: Map<F>,
     crops: CropStore<F>,
-    key: DeviceKey,
+    pub(super) key: DeviceKey,
+    pub(super) visitors: Visitors,
 }
 
 impl<F: NorFlash> Debug for Gallery<F> {
@@ -110,22 +112,19 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
         capacity: usize,
     ) -> Result<Self, GalleryError> {
         let capacity = capacity.min(MAX_PEOPLE);
-        let people = Box::new(heapless::Vec::new());
-        let (keys, damaged) = (Vec::with_capacity(capacity), Vec::new());
-        let (keeps_crops, unfinished) = (true, None);
-        let index = Index::default();
         let mut gallery = Self {
-            people,
-            index,
-            keys,
+            people: Box::new(heapless::Vec::new()),
+            index: Index::default(),
+            keys: Vec::with_capacity(capacity),
             capacity,
             next_id: 1,
-            damaged,
-            keeps_crops,
-            unfinished,
+            damaged: Vec::new(),
+            keeps_crops: true,
+            unfinished: None,
             map,
             crops,
             key,
+            visitors: Visitors::default(),
         };
         let records: BTreeMap<u32, Vec<u8>> = gallery.map.all()?.into_iter().collect();
         let number = |place: &u32| Namespace::Person.number(*place).or(Namespace::PersonKey.number(*place));
@@ -478,9 +477,9 @@ fn first_templates(templates: &[Template]) -> Result<Templates, GalleryError> {
     Ok(templates.iter().take(TEMPLATES_PER_PERSON).cloned().collect())
 }
 
-/// The person's key of a record of the map, if it is one that `device_key` sealed.
+/// The key of a person or of the visitors in a record of the map, if it is one that `device_key` sealed.
 fn opened(device_key: &DeviceKey, place: u32, sealed: &[u8]) -> Option<DeviceKey> {
-    Namespace::PersonKey.number(place)?;
+    Namespace::PersonKey.number(place).or(Namespace::VisitorKey.number(place))?;
     device_key.open_key(place, sealed).ok()
 }
 

@@ -16,6 +16,7 @@ use super::collection::{Collection, CollectionError};
 use super::contact_sheet::sheet;
 use super::looked::{Looked, LooksError, PictureCounts};
 use super::reader::{FaceReader, Looking, ReaderError};
+use crate::face::models::EmbedderManifest;
 use crate::face::template::Template;
 use crate::gallery::cluster::{self, Agreement, by_corrected_linkage, by_k_means};
 use crate::gallery::recognise::{Known, RecognitionPolicy, recognise};
@@ -29,7 +30,7 @@ const NEIGHBOURS: usize = 3;
 const SEED: u64 = 2015;
 /// Share of strangers at the distance up to which faces are joined. A choice, made on people of other pictures than
 /// those by which it is reported.
-const JOINED: f64 = 1e-2;
+pub(super) const JOINED: f64 = 1e-2;
 const SECONDS_IN_DAY: u64 = 86_400;
 
 /// Why nothing could be clustered.
@@ -191,13 +192,18 @@ pub fn run(options: &ClusterOptions, out: &mut dyn Write) -> Result<(), ClusterE
 
 /// The distance at which the tree is cut; `None` for k-means.
 fn cut(options: &ClusterOptions, reader: &FaceReader) -> Option<f32> {
-    let manifest = reader.manifest();
-    let by_rate = || manifest.distance_far.iter().take_while(|row| row.far <= options.rate).last();
     match options {
         ClusterOptions { people: Some(_), .. } => None,
         ClusterOptions { cut: Some(distance), .. } => Some(*distance),
-        _ => Some(by_rate().map_or(manifest.threshold, |row| row.distance)),
+        _ => Some(distance_at(reader.manifest(), options.rate)),
     }
+}
+
+/// The distance at which this share of strangers is as near.
+#[must_use]
+pub fn distance_at(manifest: &EmbedderManifest, rate: f64) -> f32 {
+    let row = manifest.distance_far.iter().take_while(|row| row.far <= rate).last();
+    row.map_or(manifest.threshold, |row| row.distance)
 }
 
 fn groups(looked: &Looked, numbers: &[usize], reader: &FaceReader, known: Option<&Looked>) -> Vec<Group> {

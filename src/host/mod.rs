@@ -26,4 +26,5 @@ pub mod reader;
 pub mod snapshot;
 pub mod statistics;
 pub mod status;
+pub mod visitors;
 pub mod watch;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::face::models::{ModelError, ModelFolder};
+use crate::face::models::{EmbedderManifest, ModelError, ModelFolder};
 use crate::inference::{LoadError, LoadOptions, Network};
 use thiserror::Error;
 
@@ -12,6 +12,19 @@ use thiserror::Error;
 pub fn released() -> &'static str {
     let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/model/release");
     if Path::new(sources).is_dir() { sources } else { "/usr/share/facelatch/models" }
+}
+
+/// What distances of the embedder in `folder` mean, without its network.
+///
+/// # Errors
+/// When its manifest is missing or damaged.
+pub fn embedder_manifest(folder: &Path) -> Result<EmbedderManifest, ModelError> {
+    let path = folder.join("embedder.toml");
+    let text = std::fs::read_to_string(&path).map_err(|source| ModelError::Read { path, source })?;
+    toml::from_str(&text).map_err(|error| ModelError::Manifest {
+        model: "embedder",
+        reason: error.to_string().trim().to_owned(),
+    })
 }
 
 /// Why the models could not be shown.

@@ -48,6 +48,8 @@ pub mod capability {
     pub const VITALS: u32 = 1 << 5;
     /// Gives pictures of its camera to its owner.
     pub const SNAPSHOT: u32 = 1 << 6;
+    /// Keeps unknown visitors, which its board file must say.
+    pub const VISITORS: u32 = 1 << 7;
 }
 
 /// To the lock.
@@ -248,6 +250,10 @@ pub enum Command {
     },
     /// The newest frame of the camera, as a parcel: a JPEG. Busy until there is one.
     Snapshot,
+    /// The unknown visitors that are kept, as a parcel.
+    Visitors,
+    /// Destroy all unknown visitors that are kept.
+    ForgetVisitors,
 }
 
 /// A good answer.
@@ -446,6 +452,9 @@ pub enum WireError {
     /// There is no such parcel.
     #[error("the lock does not have this any more: ask for it again")]
     NoParcel,
+    /// Unknown visitors are not kept.
+    #[error("the lock keeps no unknown visitors: its board file does not ask for it (log.visitors)")]
+    NoVisitors,
 }
 
 impl WireError {

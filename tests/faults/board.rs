@@ -19,6 +19,7 @@ pub struct Lock {
     pub log: AuditLog<Part>,
     pub slots: Slots<SimFlash>,
     pub decisions: u64,
+    tracks: u32,
 }
 
 /// An erased chip of the board's size.
@@ -29,13 +30,19 @@ pub fn blank() -> SimFlash {
 impl Lock {
     /// Reads everything, as at the device's start.
     pub fn start(flash: SimFlash) -> Self {
+        Self::start_with(flash, 0)
+    }
+
+    /// The same, and the last so many unknown visitors are kept.
+    pub fn start_with(flash: SimFlash, visitors: usize) -> Self {
         let parts = layout_of(&BOARD).divide(flash).expect("the board's own size");
         let map = Map::new(parts.gallery.clone(), 0..parts.gallery.size()).expect("whole pages");
         let crops = CropStore::new(parts.crops.clone());
-        let gallery = Gallery::load(map, crops, key(1), BOARD.enrolment.people as usize).expect("loads");
+        let mut gallery = Gallery::load(map, crops, key(1), BOARD.enrolment.people as usize).expect("loads");
+        gallery.keep_visitors(visitors).expect("read");
         let log = AuditLog::open(parts.audit.clone(), 0..parts.audit.size()).expect("opens");
         let slots = Slots::open(&parts).expect("opens");
-        Self { flash: parts.audit, gallery, log, slots, decisions: 0 }
+        Self { flash: parts.audit, gallery, log, slots, decisions: 0, tracks: 0 }
     }
 
     /// The chip, as it is when the power goes.
@@ -46,7 +53,8 @@ impl Lock {
     /// The same device, started anew.
     pub fn restart(&mut self) {
         let flash = self.flash.with_flash(|flash| std::mem::replace(flash, SimFlash::new(0)));
-        *self = Self { decisions: self.decisions, ..Self::start(flash) };
+        let visitors = self.gallery.visitors_at_most();
+        *self = Self { decisions: self.decisions, ..Self::start_with(flash, visitors) };
         self.note(Event::Started);
     }
 
@@ -64,6 +72,16 @@ impl Lock {
         if refused || self.decisions % 10 == 1 {
             self.keep_failures(u8::from(refused));
         }
+        if refused {
+            self.keep_visit(self.decisions as u8);
+        }
+    }
+
+    /// A stranger's face is kept, if any is.
+    pub fn keep_visit(&mut self, seed: u8) {
+        let at = Moment { uptime_ms: 86_400_000, unix_ms: Some(1_790_000_000_000) };
+        self.tracks += 1;
+        self.gallery.keep_visit(self.tracks, at, &template(seed)).expect("kept");
     }
 
     pub fn keep_failures(&mut self, failures: u8) {

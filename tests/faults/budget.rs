@@ -29,7 +29,8 @@ fn cost(lock: &mut Lock, name: &'static str, operation: impl FnOnce(&mut Lock)) 
 }
 
 /// A place whose key is being changed from the first to the second.
-struct Changing(bool);
+#[derive(Default)]
+pub struct Changing(bool);
 
 impl KeyPlace for Changing {
     fn current(&mut self) -> Result<DeviceKey, KeyError> {
@@ -58,6 +59,7 @@ fn each_operation_costs_what_it_did() {
     }
     let opened = Happening { distance: Some(0.5), ..Event::Opened.of(7) };
     (0..20).for_each(|_| lock.note(opened));
+    lock.gallery.keep_visitors(100).expect("nobody is kept so far");
     let costs = [
         cost(&mut lock, "start", Lock::restart),
         cost(&mut lock, "decision logged", |lock| lock.note(opened)),
@@ -75,8 +77,12 @@ fn each_operation_costs_what_it_did() {
             assert_eq!(lock.log.page(from).expect("read").len(), 5);
         }),
         cost(&mut lock, "update, 1 MiB", |lock| lock.update(2, 1 << 20)),
+        cost(&mut lock, "first visitor kept", |lock| lock.keep_visit(30)),
+        cost(&mut lock, "visitor kept", |lock| lock.keep_visit(31)),
+        cost(&mut lock, "visitors read", |lock| assert_eq!(lock.gallery.visits().expect("read").len(), 2)),
+        cost(&mut lock, "visitors forgotten", |lock| lock.gallery.forget_visitors().expect("forgotten")),
         cost(&mut lock, "key changed", |lock| {
-            Gallery::<super::board::Part>::device_key(lock.gallery.map(), &mut Changing(false))
+            Gallery::<super::board::Part>::device_key(lock.gallery.map(), &mut Changing::default())
                 .expect("changed");
         }),
     ];
@@ -88,8 +94,8 @@ fn each_operation_costs_what_it_did() {
 }
 
 /// With 20 people of five templates and pictures, on the simulated board's map.
-const BUDGET: [Cost; 9] = [
-    ("start", [1805, 3_580_644, 2, 0, 60]),
+const BUDGET: [Cost; 13] = [
+    ("start", [2055, 3_616_564, 2, 0, 60]),
     ("decision logged", [2, 64, 2, 0, 64]),
     ("failures kept", [16, 114, 2, 0, 16]),
     ("enrolment", [15, 46_124, 13, 0, 23_540]),
@@ -97,5 +103,9 @@ const BUDGET: [Cost; 9] = [
     ("deletion", [308, 2_714_788, 42, 6, 24_800]),
     ("newest entries read", [113, 22_016, 0, 0, 0]),
     ("update, 1 MiB", [403, 4_199_760, 269, 257, 2_102_040]),
-    ("key changed", [1103, 5_287_232, 820, 0, 4800]),
+    ("first visitor kept", [6, 292, 6, 0, 292]),
+    ("visitor kept", [3, 204, 3, 0, 204]),
+    ("visitors read", [310, 42_676, 0, 0, 0]),
+    ("visitors forgotten", [189, 5_265_384, 24, 0, 104]),
+    ("key changed", [1125, 5_288_440, 820, 0, 4800]),
 ];

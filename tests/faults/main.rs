@@ -10,6 +10,7 @@ mod golden;
 mod images;
 mod kills;
 mod slots;
+mod visitors;
 mod wear;
 mod worn;
 

@@ -46,8 +46,10 @@ fn requests_and_orders_keep_their_numbers() {
         Command::Log { from: 0 },
         Command::SetTime { unix_ms: 0 },
         Command::Snapshot,
+        Command::Visitors,
+        Command::ForgetVisitors,
     ];
-    assert_eq!(orders.map(|order| first(&order)), [0, 1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(orders.map(|order| first(&order)), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
 }
 
 #[test]
@@ -89,6 +91,7 @@ fn answers_stages_and_errors_keep_their_numbers() {
         WireError::Nobody { person: 0 },
         WireError::Rate { baud: 0 },
         WireError::NoParcel,
+        WireError::NoVisitors,
     ];
-    assert_eq!(errors.map(|error| first(&error)), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
+    assert_eq!(errors.map(|error| first(&error)), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
 }

@@ -9,3 +9,4 @@ mod noise;
 mod packages;
 mod refusals;
 mod two_programs;
+mod visitors;

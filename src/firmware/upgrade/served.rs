@@ -15,7 +15,7 @@ use crate::firmware::clock::{calendar, set_calendar};
 use crate::firmware::device::Device;
 use crate::firmware::monitor::milliseconds;
 use crate::flash::{Event, Happening, Partition, Partitions, Record, SlotError};
-use crate::gallery::{GalleryError, Person, Role};
+use crate::gallery::{GalleryError, Person, Role, visitors};
 use crate::update::acceptance::{Refusal, firmware_version};
 use crate::update::link::{Announced, Begin, Lock};
 use crate::update::message::{
@@ -80,11 +80,26 @@ impl<F: NorFlash<Error: Debug> + Send + 'static, P: Panel> Served<'_, F, P> {
     }
 
     fn snapshot(&mut self) -> Result<Answer, WireError> {
-        let owner = self.keeper.identity.owner.ok_or(WireError::NoOwner)?;
         let Some(picture) = self.keeper.shutter.fetch() else {
             return Err(WireError::Busy { reason: "the next frame is waited for".to_owned() });
         };
-        let sealed = Zeroizing::new(sealed::seal(&owner, &picture).map_err(storage)?);
+        self.parcel(&picture)
+    }
+
+    fn visitors(&mut self) -> Result<Answer, WireError> {
+        if self.device.gallery().visitors_at_most() == 0 {
+            return Err(WireError::NoVisitors);
+        }
+        let visits = self.device.gallery_mut().visits().map_err(storage)?;
+        let parcel = self.parcel(&visitors::encode(&visits))?;
+        self.note(Event::VisitorsFetched);
+        Ok(parcel)
+    }
+
+    /// Seals `content` for the owner, to be fetched in parts.
+    fn parcel(&mut self, content: &[u8]) -> Result<Answer, WireError> {
+        let owner = self.keeper.identity.owner.ok_or(WireError::NoOwner)?;
+        let sealed = Zeroizing::new(sealed::seal(&owner, content).map_err(storage)?);
         let parcel = self.keeper.parcel.0.wrapping_add(1);
         let bytes = sealed.len() as u32;
         self.keeper.parcel = (parcel, sealed);
@@ -106,13 +121,15 @@ impl<F: NorFlash<Error: Debug> + Send + 'static, P: Panel> Served<'_, F, P> {
 
 impl<F: NorFlash<Error: Debug> + Send + 'static, P: Panel> Lock for Served<'_, F, P> {
     fn about(&self) -> About {
+        let keeps_visitors = self.device.gallery().visitors_at_most() > 0;
         let capabilities = capability::FLASH
             | capability::GALLERY
             | capability::LOG
             | capability::CLOCK
             | capability::RATE
             | capability::VITALS
-            | capability::SNAPSHOT;
+            | capability::SNAPSHOT
+            | if keeps_visitors { capability::VISITORS } else { 0 };
         About {
             board: self.keeper.site.board.clone(),
             firmware: firmware_version(),
@@ -193,6 +210,7 @@ impl<F: NorFlash<Error: Debug> + Send + 'static, P: Panel> Lock for Served<'_, F
         let deleted = everybody.into_iter().try_for_each(|id| self.device.gallery_mut().delete(id));
         self.device.gallery_changed(self.now);
         deleted.map_err(storage)?;
+        self.device.gallery_mut().forget_visitors().map_err(storage)?;
         self.keep_identity(None)?;
         log::warn!("the lock was reset: it has no owner, and nobody is enrolled");
         Ok(())
@@ -265,6 +283,12 @@ impl<F: NorFlash<Error: Debug> + Send + 'static, P: Panel> Lock for Served<'_, F
                 Ok(Answer::Done)
             }
             Command::Snapshot => self.snapshot(),
+            Command::Visitors => self.visitors(),
+            Command::ForgetVisitors => {
+                self.device.gallery_mut().forget_visitors().map_err(storage)?;
+                self.note(Event::VisitorsForgotten);
+                Ok(Answer::Done)
+            }
             Command::Log { from } => {
                 let records = self.device.journal().page(*from).map_err(storage)?;
                 Ok(Answer::Log(that_fit(records)))

@@ -23,7 +23,6 @@ use super::cable::{Cable, CableError};
 use super::ink::Ink;
 use super::models;
 use super::output::Json;
-use crate::face::models::EmbedderManifest;
 use crate::gallery::FarTable;
 use crate::update::vitals::Vitals;
 
@@ -161,7 +160,6 @@ fn is_end(event: &Event) -> bool {
 
 /// What distances mean, if the models in `folder` are those of the lock.
 fn meaning(folder: &Path, embedding_id: u32) -> Option<FarTable> {
-    let text = std::fs::read_to_string(folder.join("embedder.toml")).ok()?;
-    let manifest: EmbedderManifest = toml::from_str(&text).ok()?;
+    let manifest = models::embedder_manifest(folder).ok()?;
     (manifest.embedding_id == embedding_id).then(|| FarTable::of(&manifest).ok())?
 }
