@@ -17,6 +17,11 @@ def percent(value: float | Undefined, digits: int = 2) -> str:
     return "-" if isinstance(value, Undefined) else f"{100 * value:.{digits}f} %"
 
 
+def interval(bounds: tuple[float, float]) -> str:
+    """Two bounds in percentage points."""
+    return f"{100 * bounds[0]:+.2f} to {100 * bounds[1]:+.2f} points"
+
+
 def weaknesses(figures: dict[str, Any]) -> list[str]:
     """What the figures say against the student."""
     model = figures["verification"]["models"][RELEASED]
@@ -46,5 +51,5 @@ def of(version: int, figures: dict[str, Any], notes: str) -> str:
 def filled(template: str, **values: Any) -> str:
     """A template of this package, filled with `values`."""
     environment = Environment(loader=PackageLoader(__package__, "."), undefined=Undefined, keep_trailing_newline=True)
-    environment.filters["percent"] = percent
+    environment.filters |= {"percent": percent, "interval": interval}
     return environment.get_template(template).render(**values)

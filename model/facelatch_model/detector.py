@@ -131,8 +131,9 @@ class Released:
 class Scrfd:
     """SCRFD with landmarks (Guo et al., ICLR 2022): distances from two anchors at each cell of strides 8, 16 and 32."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens an ONNX file with nine outputs: three scores, three boxes, three sets of landmarks."""
+    def __init__(self, path: Path, side: int = SCRFD_SIDE) -> None:
+        """Opens a file with nine outputs: three scores, three boxes, three sets of landmarks; pictures fill `side` pixels."""
+        self.side = side
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = 1
@@ -143,7 +144,7 @@ class Scrfd:
 
     def detect(self, picture: np.ndarray) -> list[Face]:
         """All faces."""
-        pixels, scale = letterbox(picture, SCRFD_SIDE, SCRFD_SIDE, 0)
+        pixels, scale = letterbox(picture, self.side, self.side, 0)
         value = (pixels.astype(np.float32) - 127.5) / 128
         outputs = self.session.run(None, {self.input: np.ascontiguousarray(value.transpose(2, 0, 1))[None]})
         outputs = [o.reshape(-1, o.shape[-1]) for o in outputs]
@@ -154,7 +155,7 @@ class Scrfd:
 
     def level(self, score: np.ndarray, box: np.ndarray, marks: np.ndarray, stride: int) -> np.ndarray:
         """Candidates of one stride, `[n, 15]`."""
-        cells = SCRFD_SIDE // stride
+        cells = self.side // stride
         y, x = np.mgrid[0:cells, 0:cells]
         at = np.repeat(np.stack([x.ravel(), y.ravel()], 1) * stride, SCRFD_ANCHORS, axis=0).astype(np.float32)
         kept = np.flatnonzero(score[:, 0] >= SCRFD_SCORE)

@@ -1,5 +1,6 @@
 """The detector's training on drawn faces: windows, labels, losses, a short run, its release."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,8 @@ import numpy as np
 import torch
 
 from facelatch_model.chain import Detector
-from facelatch_model.detector_training import release, windows
+from facelatch_model.detector import Face
+from facelatch_model.detector_training import alignment, labels, pasted, release, windows
 from facelatch_model.detector_training.loss import batch_targets, landmark_loss, loss_of, overlap_loss, targets
 from facelatch_model.detector_training.network import HEIGHT, WIDTH, DetectorNet
 from facelatch_model.detector_training.train import Recipe, Training
@@ -15,6 +17,9 @@ from facelatch_model.drawing import Layers
 from facelatch_model.packs import write_pack
 
 FACE = np.float32([100, 60, 160, 140, 115, 92, 145, 92, 130, 108, 118, 122, 142, 122, 0.9])
+
+CROP = np.float32([[1, 0, -70], [0, 1, -40]])
+"""From `photograph` to an aligned crop of it."""
 
 
 def photograph() -> np.ndarray:
@@ -35,6 +40,79 @@ def test_boxes_and_landmarks_move_with_the_picture() -> None:
             marks = face[4:].reshape(5, 2)
             assert marks[0, 0] < marks[1, 0] or abs(marks[0, 1] - marks[1, 1]) > 1, "the left eye is on the left"
             assert (np.abs(marks.mean(0) - (face[:2] + face[2:4]) / 2) < 0.5 * (face[2:4] - face[:2])).all()
+
+
+def test_a_shrunk_picture_keeps_its_places() -> None:
+    picture = np.zeros((240, 320, 3), np.uint8)
+    picture[100:132, 180:212] = 250
+    matrix = windows.turned(0.2, 0.0, np.float64([195.5, 115.5]), np.float64([80, 60]))
+    bright = windows.drawn(picture, matrix)[..., 0].astype(float) - windows.drawn(picture * 0, matrix)[..., 0]
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    middle = [float((place * bright).sum() / bright.sum()) for place in (x, y)]
+    assert np.allclose(middle, [80, 60], atol=0.02), middle
+
+
+def test_a_second_look_is_upright_in_the_middle_and_of_its_size() -> None:
+    tilt = windows.turned(1.0, np.radians(40), np.float64([130, 100]), np.float64([130, 100]))
+    tilted = np.append(windows.moved(FACE, tilt, flipped=False), 0.9).astype(np.float32)
+    eyes, turns = [], []
+    for seed in range(40):
+        window = windows.close_look(windows.Picture(photograph(), tilted[None]), np.random.default_rng(seed))
+        left, right = window.faces[0, 4:8].reshape(2, 2)
+        eyes.append(np.linalg.norm(right - left))
+        turns.append(abs(np.degrees(np.arctan2(*(right - left)[::-1]))))
+        assert (np.abs(window.faces[0, 4:].reshape(5, 2).mean(0) - [WIDTH / 2, HEIGHT / 2]) < 14).all()
+    assert abs(np.mean(eyes) / windows.CLOSE_EYES - 1) < 0.1 and max(turns) < 20
+
+
+def test_pasted_faces_lie_where_they_are_said_to_lie() -> None:
+    crop = np.full((120, 120, 3), 250, np.uint8)
+    face = np.float32([10, 10, 110, 110, 42, 55, 78, 55, 60, 75, 45, 96, 75, 96, 1])
+    empty = [windows.Picture(np.zeros((200, 300, 3), np.uint8), np.zeros((0, 15), np.float32))]
+    shown = 0
+    for seed in range(20):
+        window = pasted.crowd([windows.Picture(crop, face[None])], empty, np.random.default_rng(seed))
+        for found in window.faces:
+            x, y = (found[:2] + found[2:4]) / 2
+            assert 0 < x < WIDTH and 0 < y < HEIGHT and 10 < found[3] - found[1] < 42
+            inside = window.pixels[round(y) - 3 : round(y) + 4, round(x) - 3 : round(x) + 4].mean()
+            assert inside > window.pixels.mean(), "a pasted face is bright, the background dark"
+            shown += 1
+    assert shown > 20
+
+
+def test_a_mirrored_window_has_its_left_eye_on_the_left() -> None:
+    window = windows.Window(np.zeros((HEIGHT, WIDTH, 3), np.uint8), FACE[None, :14] - 40, np.zeros((0, 4), np.float32))
+    there = pasted.mirrored(window)
+    assert there.faces[0, 4] < there.faces[0, 6] and there.faces[0, 0] < there.faces[0, 2]
+    assert np.allclose(pasted.mirrored(there).faces, window.faces)
+
+
+def test_crops_are_labelled_where_another_detector_sees_them(tmp_path: Path) -> None:
+    crop = np.zeros((120, 120, 3), np.uint8)
+    crop[50:60, 30:40] = 255
+    write_pack(tmp_path, "faces", [crop, crop * 0], {"source": np.array(["a", "b"])})
+
+    def bright(picture: np.ndarray) -> list[Face]:
+        y, x = np.nonzero(picture[..., 0] > 128)
+        edges = np.float32([x.min(), y.min(), x.max(), y.max()]) if len(x) else None
+        return [] if edges is None else [Face(edges, np.tile((edges[:2] + edges[2:]) / 2, (5, 1)), 0.5)]
+
+    assert labels.write_labelled(tmp_path, "faces", 9, bright, tmp_path / "labels") == 1
+    assert labels.write_labelled(tmp_path, "faces", 9, bright, tmp_path / "labels") == 1, "a finished file stays"
+    [found] = labels.read_labelled(tmp_path / "labels")
+    assert found.pixels.shape == (120, 120, 3) and np.allclose(found.faces[0, 4:6], [34.5, 54.5], atol=0.3)
+
+
+def test_alignments_are_compared_on_all_pairs_of_people() -> None:
+    rng = np.random.default_rng(0)
+    people = rng.normal(size=(30, 16))
+    names = [f"P{i:02d}_{k:04d}" for i in range(30) for k in range(3)]
+    good = {name: people[int(name[1:3])] + rng.normal(0, 0.2, 16) for name in names}
+    bad = {name: value + rng.normal(0, 1.5, 16) for name, value in good.items()}
+    same, worse = alignment.compare(good, good), alignment.compare(bad, good)
+    assert (same.same, same.different) == (90, 90 * 89 // 2 - 90) and same.interval == (0.0, 0.0)
+    assert worse.balanced_accuracy < worse.reference - 0.05 and worse.interval[1] < 0
 
 
 def test_a_cell_that_answers_says_where_the_face_is() -> None:
@@ -65,12 +143,15 @@ def test_a_short_run_learns_goes_on_and_is_released(tmp_path: Path) -> None:
     write_pack(packs, "detect-photos", [photograph()] * 6, {"faces": faces, "count": np.ones(6, np.int64)})
     empty = [np.full((120, 160, 3), 20 * i, np.uint8) for i in range(8)]
     write_pack(packs, "nofaces", empty, {"source": np.array(["drawn"] * 8)})
+    (tmp_path / "labels").mkdir()
+    crop = np.append(windows.moved(FACE, CROP, flipped=False), 0.9).astype(np.float32)
+    np.savez(tmp_path / "labels" / "drawn.npz", pixels=photograph()[None, 40:160, 70:190], faces=crop[None])
     recipe = Recipe(steps=30, batch=8, average=0.8)
-    training = Training(tmp_path / "run", packs, recipe)
+    training = Training(tmp_path / "run", packs, tmp_path / "labels", recipe)
     for _ in range(10):
         training.run.train_step(training.loss)
     training.run.save()
-    training = Training(tmp_path / "run", packs, recipe)
+    training = Training(tmp_path / "run", packs, tmp_path / "labels", recipe)
     assert training.run.step == 10
     training.train(every=10)
     curve = (tmp_path / "run" / "curve.csv").read_text().splitlines()
@@ -78,6 +159,9 @@ def test_a_short_run_learns_goes_on_and_is_released(tmp_path: Path) -> None:
     assert curve[0] == "step,pictures,loss,average_loss" and losses[-1] < losses[0]
     metrics = release.release(training, tmp_path / "release", 3, fine_tuning=1)
     assert metrics["torch_agreement"]["within_one"] > 0.999
+    going_on = replace(recipe, start=str(tmp_path / "release" / "detector-fp32.safetensors"))
+    begun = Training(tmp_path / "next", packs, None, going_on).run.network.state_dict()
+    assert all(torch.equal(value, begun[name]) for name, value in training.run.average.state_dict().items())
     assert metrics["pictures_without_people"] == 2
     assert isinstance(Detector(tmp_path / "release").detect(Layers(photograph())), list)
 

@@ -1,4 +1,4 @@
-"""`python -m facelatch_model detector ...`: train, release."""
+"""`python -m facelatch_model detector ...`: label, train, release, measure."""
 
 from __future__ import annotations
 
@@ -16,21 +16,31 @@ from ..device import Device
 from ..device import add_arguments as add_device
 from ..packs import read_pack
 from ..quality import read_pairs
-from . import extremes, measure, release
+from . import extremes, labels, measure, release
 from .train import Recipe, Training
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Sub-commands of `detector`."""
     commands = parser.add_subparsers(dest="step", required=True)
+    label = commands.add_parser("label", help="landmarks of aligned crops by another detector, for training")
+    label.add_argument("--packs", type=Path, required=True, help="folder of the packs of crops")
+    label.add_argument("--names", nargs="+", required=True, help="packs, such as faces-fairface")
+    label.add_argument("--most", type=int, default=9000, help="crops of each pack (default 9000)")
+    label.add_argument("--scrfd", type=Path, required=True, help="an SCRFD file with landmarks (.onnx)")
+    label.add_argument("--out", type=Path, required=True, help="folder of the labelled crops")
+    label.set_defaults(step=label_crops)
     train = commands.add_parser("train", help="train, or go on with a run that was cut")
     release_ = commands.add_parser("release", help="int8, ONNX, manifest and metrics of a finished run")
     for command in (train, release_):
         command.add_argument("--packs", type=Path, required=True, help="folder of the packs detect-photos and nofaces")
+        command.add_argument("--labels", type=Path, help="folder of labelled crops; without it the second look learns less")
         command.add_argument("--run", type=Path, required=True, help="folder of the run")
     train.add_argument("--steps", type=int, default=Recipe().steps)
     train.add_argument("--batch", type=int, default=Recipe().batch)
     train.add_argument("--seed", type=int, default=Recipe().seed)
+    train.add_argument("--start", default=Recipe().start, help="fp32 weights to go on from (.safetensors); else it begins anew")
+    train.add_argument("--rate", type=float, default=Recipe().learning_rate, dest="learning_rate")
     train.add_argument("--every", type=int, default=250, help="steps between checkpoints (default 250)")
     train.set_defaults(step=train_run)
     release_.add_argument("--out", type=Path, required=True, help="such as release/")
@@ -40,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     measure_.add_argument("--packs", type=Path, required=True, help="folder of eval-lfw-photos, nofaces and lfw-pairs.txt")
     add_device(measure_)
     measure_.add_argument("--scrfd", type=Path, required=True, help="an SCRFD file with landmarks (.onnx)")
+    measure_.add_argument("--kept", type=Path, help="file (.npz) for SCRFD's faces, read the next time")
     measure_.add_argument("--most", type=int, default=300, help="photographs that are spoiled (default 300)")
     measure_.add_argument("--out", type=Path, required=True, help="folder for detector-metrics.json and the card")
     measure_.set_defaults(step=measure_released)
@@ -51,16 +62,24 @@ def run(arguments: argparse.Namespace) -> None:
     arguments.step(arguments)
 
 
+def label_crops(arguments: argparse.Namespace) -> None:
+    """`detector label`."""
+    detect = open_detector(arguments.scrfd)
+    for name in arguments.names:
+        found = labels.write_labelled(arguments.packs, name, arguments.most, detect, arguments.out)
+        print(f"{name}: {found} faces")
+
+
 def train_run(arguments: argparse.Namespace) -> None:
     """`detector train`."""
-    recipe = replace(Recipe(), **{key: getattr(arguments, key) for key in ("steps", "batch", "seed")})
-    Training(arguments.run, arguments.packs, recipe).train(arguments.every)
+    recipe = replace(Recipe(), **{key: getattr(arguments, key) for key in ("steps", "batch", "seed", "start", "learning_rate")})
+    Training(arguments.run, arguments.packs, arguments.labels, recipe).train(arguments.every)
 
 
 def release_run(arguments: argparse.Namespace) -> None:
     """`detector release`."""
     recipe = Recipe(**json.loads((arguments.run / "recipe.json").read_text()))
-    training = Training(arguments.run, arguments.packs, recipe)
+    training = Training(arguments.run, arguments.packs, arguments.labels, recipe)
     if training.run.step < recipe.steps:
         raise SystemExit(f"{arguments.run} is at step {training.run.step} of {recipe.steps}: let `detector train` end first")
     print(json.dumps(release.release(training, arguments.out, arguments.version), indent=1))
@@ -77,7 +96,7 @@ def measure_released(arguments: argparse.Namespace) -> None:
     metrics["version"] = Detector(arguments.models).manifest["version"]
     series = extremes.measure(extremes.examples(pictures, device, arguments.most), list(empty.values()), device)
     metrics["extremes"] = {name: [asdict(step) for step in steps] for name, steps in series.items()}
-    theirs = measure.references(pictures, open_detector(arguments.scrfd))
+    theirs = measure.references(pictures, arguments.scrfd, arguments.kept)
     pairs = read_pairs(arguments.packs / "lfw-pairs.txt", set(pictures), len(pictures))
     for name, grey in (("colour", False), ("grey", True)):
         metrics[name] = measure.measure(device, pictures, theirs, empty, pairs, grey)

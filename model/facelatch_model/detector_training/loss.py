@@ -15,7 +15,7 @@ SIZES = {8: (0.0, 30.0), 16: (22.0, 64.0), 32: (48.0, 1e9)}
 """Longer side of the faces that each stride answers for; they overlap, so that a size between two is seen by both."""
 NEAR, SILENT = 0.9, 0.35
 """Cells whose point lies within NEAR strides of the box's middle answer; those within SILENT of its sides are left in peace."""
-WEIGHTS = {"score": 1.0, "box": 1.0, "landmarks": 2.0}
+WEIGHTS = {"score": 1.0, "box": 1.0, "landmarks": 4.0}
 
 
 def cells(stride: int) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import fx, nn
 
-from .. import qdq, quantise
+from .. import qdq, quantise, rounding
 from ..chain import Detector
 from ..drawing import Layers
 from .loss import batch_targets, loss_of
@@ -29,15 +31,35 @@ LEAST_SCORE = 0.8
 MOST_OVERLAP = 0.35
 
 
+REACH = {"box": (0.0, 4.0), "landmarks": (-2.0, 2.0)}
+"""Range of the outputs in strides: what the cells that answer for a face may say. The others' answers are never read, and would
+widen the range, that is coarsen the landmarks, several times."""
+
+
 def quantised(training: Training, steps: int) -> fx.GraphModule:
     """The averaged weights in int8, calibrated and fine-tuned on windows."""
     network = quantise.prepare(training.run.average.eval())
     rng = np.random.default_rng(2)
     quantise.calibrate(network, [pictures_of(training, rng)[0] for _ in range(CALIBRATION)])
+    settle_outputs(network)
     for step, loss in quantise.fine_tune(network, losses(training), steps, FINE_RATE):
         if step % 50 == 0:
             print(f"int8 step {step} loss {loss:.4f}", flush=True)
     return network
+
+
+@torch.no_grad()
+def settle_outputs(network: fx.GraphModule) -> None:
+    """Gives boxes and landmarks the ranges of `REACH`."""
+    for node in network.graph.nodes:
+        kind = str(node.target).removeprefix("heads.").partition("_")[0]
+        if node.op != "call_module" or kind not in REACH:
+            continue
+        low, high = REACH[kind]
+        scale = (high - low) / (rounding.HIGH - rounding.LOW + 1)
+        quantiser = network.get_submodule(str(next(iter(node.users)).target))
+        quantiser.exponent.fill_(math.log2(scale))
+        quantiser.zero_point.fill_(rounding.LOW - round(low / scale))
 
 
 def pictures_of(training: Training, rng: np.random.Generator) -> tuple[torch.Tensor, Any]:
@@ -59,8 +81,10 @@ def losses(training: Training) -> Iterator[Any]:
 
 
 def release(training: Training, folder: Path, version: int, fine_tuning: int = FINE_TUNING) -> dict[str, Any]:
-    """Writes detector.onnx, .toml and -metrics.json into `folder`; returns the metrics."""
+    """Writes detector.onnx, .toml, -fp32.safetensors and -metrics.json into `folder`; returns the metrics."""
     folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: value.contiguous() for name, value in training.run.average.state_dict().items()}
+    save_file(weights, folder / "detector-fp32.safetensors")
     network = quantised(training, fine_tuning)
     path = folder / "detector.onnx"
     qdq.export(network, path, (HEIGHT, WIDTH), NAMES, {"name": "detector", "version": str(version)})
@@ -70,7 +94,8 @@ def release(training: Training, folder: Path, version: int, fine_tuning: int = F
     false = sum(bool(found.detect(Layers(picture.pixels))) for picture in training.held_out)
     metrics = {
         "version": version,
-        "recipe": asdict(training.recipe),
+        "recipe": asdict(training.recipe) | {"start": Path(training.recipe.start).name},
+        "labelled_crops": len(training.crops),
         "weights": sum(weight.numel() for weight in training.run.average.parameters()),
         "file_bytes": path.stat().st_size,
         "torch_agreement": asdict(qdq.compare(path, network, sample)),

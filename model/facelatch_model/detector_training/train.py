@@ -7,12 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from ..qdq import as_input
 from ..run import Run
-from . import windows
+from . import pasted, windows
+from .labels import read_labelled
 from .loss import batch_targets, loss_of
 from .network import DetectorNet
+
+CLOSE, CROWD = 0.3, 0.15
+"""Shares of windows that show a second look, and several small faces."""
+CROPS = 0.7
+"""Share of second looks at aligned crops; the others are at photographs."""
 
 
 @dataclass(frozen=True)
@@ -25,25 +32,39 @@ class Recipe:
     weight_decay: float = 0.02
     average: float = 0.999
     seed: int = 1
+    start: str = ""
+    """Released fp32 weights to go on from; none: begin anew."""
 
 
 class Training:
-    """The run of `recipe` in `folder` on the packs `detect-photos` and `nofaces`."""
+    """The run of `recipe` in `folder` on the packs `detect-photos` and `nofaces`, and on crops that `labels` has landmarks of."""
 
-    def __init__(self, folder: Path, packs: Path, recipe: Recipe) -> None:
+    def __init__(self, folder: Path, packs: Path, labels: Path | None, recipe: Recipe) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.photographs = windows.photographs(packs)
+        self.crops = read_labelled(labels) if labels else []
         self.empty, self.held_out = windows.empty_pictures(packs)
-        self.run = Run(folder, recipe, DetectorNet())
+        network = DetectorNet()
+        if recipe.start:
+            network.load_state_dict(load_file(recipe.start))
+        self.run = Run(folder, recipe, network)
 
     def draw(self, rng: np.random.Generator) -> list[windows.Window]:
         """The windows of one batch."""
-        found = []
-        for _ in range(self.recipe.batch):
-            pool = self.empty if rng.random() < windows.WITHOUT else self.photographs
-            found.append(windows.window_of(pool[rng.integers(len(pool))], rng))
-        return found
+        return [self.window(rng) for _ in range(self.recipe.batch)]
+
+    def window(self, rng: np.random.Generator) -> windows.Window:
+        """A window of one of four kinds: without people, a second look, several small faces, a photograph's."""
+        kind = rng.random()
+        if kind < windows.WITHOUT:
+            return windows.window_of(self.empty[rng.integers(len(self.empty))], rng)
+        if self.crops and kind < windows.WITHOUT + CLOSE:
+            pool = self.crops if rng.random() < CROPS else self.photographs
+            return windows.close_look(pool[rng.integers(len(pool))], rng)
+        if self.crops and kind < windows.WITHOUT + CLOSE + CROWD:
+            return pasted.crowd(self.crops, self.empty, rng)
+        return windows.window_of(self.photographs[rng.integers(len(self.photographs))], rng)
 
     def loss(self, rng: np.random.Generator, _generator: torch.Generator) -> torch.Tensor:
         """Loss of one batch."""

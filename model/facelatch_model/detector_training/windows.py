@@ -14,8 +14,14 @@ from .network import HEIGHT, WIDTH
 PADDING = 128
 SMALLEST, LARGEST = 11.0, 112.0
 """Longer side of the face that a window is made for, in pixels of the window: what is to be found is 16 and more."""
-MOST_TURN = 35.0
-"""Greatest turn of a window in degrees."""
+SMALL, SMALL_LOWEST, SMALL_HIGHEST = 0.35, 12.0, 28.0
+"""Share of photographs' windows whose face is small, and how small: these are the hardest to find."""
+TURN, MOST_TURN = 25.0, 60.0
+"""Deviation and limit of a window's turn, degrees; a share of STRAIGHT has none."""
+STRAIGHT = 0.35
+CLOSE_EYES, CLOSE_SIZE, CLOSE_SHIFT, CLOSE_TURN = 33.0, 0.12, 3.0, 4.0
+"""A second look: distance of the eyes in pixels, and the deviations of its logarithm, of its place (pixels) and of its turn
+(degrees): about twice what the first look's landmarks leave."""
 WITHOUT = 0.2
 """Share of windows of pictures without people."""
 LEAST_SEEN = 0.6
@@ -55,11 +61,21 @@ def empty_pictures(packs: Path) -> tuple[list[Picture], list[Picture]]:
 
 def window_of(picture: Picture, rng: np.random.Generator) -> Window:
     """A random window: scaled for one of the faces, turned, mirrored half of the time."""
-    matrix = placement(picture, rng)
+    return shown(picture, placement(picture, rng), rng)
+
+
+def close_look(picture: Picture, rng: np.random.Generator) -> Window:
+    """A face of `picture` as the device's second look sees it."""
+    return shown(picture, close_placement(picture.faces[rng.integers(len(picture.faces))], rng), rng)
+
+
+def shown(picture: Picture, matrix: np.ndarray, rng: np.random.Generator) -> Window:
+    """The window that `matrix` `[2, 3]` shows, mirrored half of the time; beyond the picture is grey, or its border."""
     flipped = rng.random() < 0.5
     if flipped:
         matrix = np.float32([[-1, 0, WIDTH - 1], [0, 1, 0]]) @ np.vstack([matrix, [0, 0, 1]]).astype(np.float32)
-    pixels = drawn(picture.pixels, matrix)
+    border = cv2.BORDER_REPLICATE if rng.random() < 0.3 else cv2.BORDER_CONSTANT
+    pixels = drawn(picture.pixels, matrix, border)
     faces = (
         np.stack([moved(face, matrix, flipped) for face in picture.faces])
         if len(picture.faces)
@@ -80,24 +96,51 @@ def placement(picture: Picture, rng: np.random.Generator) -> np.ndarray:
     if len(picture.faces):
         face = picture.faces[rng.integers(len(picture.faces))]
         middle = (face[:2] + face[2:4]) / 2
-        side = np.exp(rng.uniform(np.log(SMALLEST), np.log(LARGEST)))
+        small = rng.random() < SMALL
+        lowest, highest = (SMALL_LOWEST, SMALL_HIGHEST) if small else (SMALLEST, LARGEST)
+        side = np.exp(rng.uniform(np.log(lowest), np.log(highest)))
         scale = side / max(face[3] - face[1], face[2] - face[0])
         room = max(0.0, 0.5 - 0.45 * side / HEIGHT)
         target = np.float64([WIDTH, HEIGHT]) * (0.5 + rng.uniform(-room, room, 2))
-    turn = np.radians(rng.normal(0, MOST_TURN / 2.5) if rng.random() < 0.6 else 0.0)
+    return turned(scale, random_turn(rng), middle, target)
+
+
+def close_placement(face: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The map `[2, 3]` from a picture to a second look at `face` `[15]`, nearly upright and in the middle."""
+    marks = face[4:14].reshape(5, 2).astype(np.float64)
+    across = marks[1] - marks[0]
+    scale = CLOSE_EYES * float(np.exp(rng.normal(0, CLOSE_SIZE))) / max(float(np.hypot(*across)), 1e-3)
+    turn = -np.arctan2(across[1], across[0]) + np.radians(rng.normal(0, CLOSE_TURN))
+    return turned(scale, turn, marks.mean(0), np.float64([WIDTH / 2, HEIGHT / 2]) + rng.normal(0, CLOSE_SHIFT, 2))
+
+
+def random_turn(rng: np.random.Generator) -> float:
+    """Radians."""
+    degrees = 0.0 if rng.random() < STRAIGHT else rng.normal(0, TURN)
+    return float(np.radians(np.clip(degrees, -MOST_TURN, MOST_TURN)))
+
+
+def turned(scale: float, turn: float, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The map `[2, 3]` that scales, turns by `turn` radians and takes `source` to `target`."""
     cos, sin = scale * np.cos(turn), scale * np.sin(turn)
     matrix = np.float64([[cos, -sin, 0], [sin, cos, 0]])
-    matrix[:, 2] = target - matrix[:, :2] @ middle
+    matrix[:, 2] = target - matrix[:, :2] @ source
     return matrix.astype(np.float32)
 
 
-def drawn(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """The picture through `matrix` `[2, 3]`, halved first where it shrinks by more than two."""
+def drawn(pixels: np.ndarray, matrix: np.ndarray, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
+    """The picture through `matrix` `[2, 3]`, halved first where it shrinks by more than two; `border` is one of OpenCV's.
+
+    What has a fourth channel is nothing beyond its border.
+    """
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     while scale < 0.5:
-        pixels = cv2.resize(pixels, (pixels.shape[1] // 2, pixels.shape[0] // 2), interpolation=cv2.INTER_AREA)
-        matrix, scale = np.column_stack([2 * matrix[:, :2], matrix[:, 2]]).astype(np.float32), 2 * scale
-    return cv2.warpAffine(pixels, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR, borderValue=(PADDING,) * 3)
+        height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
+        pixels = cv2.resize(pixels[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
+        middle = matrix[:, 2] + matrix[:, :2].sum(1) / 2
+        matrix, scale = np.column_stack([2 * matrix[:, :2], middle]).astype(np.float32), 2 * scale
+    padding = (PADDING,) * 3 if pixels.shape[2] == 3 else (0,) * 4
+    return cv2.warpAffine(pixels, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR, borderMode=border, borderValue=padding)
 
 
 def moved(face: np.ndarray, matrix: np.ndarray, flipped: bool) -> np.ndarray:
