@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::io::Read as _;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -345,13 +346,20 @@ fn compile(model: &'static str, file: &ModelFile<'_>, manifest: &Common) -> Resu
         return Err(ModelError::Digest { model, expected: manifest.sha256.clone(), found });
     }
     let [height, width, _] = manifest.input;
-    let options = LoadOptions { input_size: Some([height, width]), ..LoadOptions::default() };
+    let options =
+        LoadOptions { input_size: Some([height, width]), threads: threads(), ..LoadOptions::default() };
     let network =
         Network::load(file.onnx, options).map_err(|source| ModelError::Compile { model, source })?;
     if network.input_shape() != manifest.input {
         return Err(ModelError::Input { model, found: network.input_shape(), expected: manifest.input });
     }
     Ok(network)
+}
+
+/// Half of the cores, so that the camera and the rest of the system keep theirs.
+fn threads() -> NonZeroUsize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    NonZeroUsize::new(cores / 2).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Index of the output `name`, which must have `shape`.

@@ -55,7 +55,7 @@ pub enum LoadError {
     #[error("cannot start threads")]
     Threads {
         /// Why not.
-        source: rayon_core::ThreadPoolBuildError,
+        source: std::io::Error,
     },
 }
 

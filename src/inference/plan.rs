@@ -3,23 +3,27 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use rayon_core::{ThreadPool, ThreadPoolBuilder};
+use heapless::Vec as FixedVec;
 use tract_onnx::tract_hir::internal::*;
 
 use super::error::LoadError;
 use super::fuse::FusedGraph;
+use super::network::MAX_THREADS;
 use super::onnx::damaged;
 use super::operator::{Fused, pixels_to_i8};
 use crate::kernels::add::AddSpec;
 use crate::kernels::conv::Conv;
 use crate::kernels::isa::Isa;
 use crate::kernels::scalar;
+use crate::kernels::team::Team;
 
 /// Most bytes of activations, and of what layers copy of them to work on; a choice that a 512 MB board can afford.
 pub const MAX_ARENA_BYTES: usize = 64 << 20;
 
-/// Layers below this are not worth waking a thread for, which takes microseconds; a choice.
+/// Convolutions and additions below this are not worth handing out, which takes about 0.3 microseconds; a choice.
 const LEAST_SHARED_MACS: usize = 200_000;
+/// See [`LEAST_SHARED_MACS`].
+const LEAST_SHARED_SUMS: usize = 10_000;
 
 /// Tensors begin at multiples of a cache line.
 const ALIGNMENT: usize = 64;
@@ -73,8 +77,7 @@ pub(crate) struct Plan {
     arena: Vec<i8>,
     /// As many equal parts as threads.
     scratch: Vec<i8>,
-    threads: usize,
-    pool: Option<ThreadPool>,
+    team: Team,
 }
 
 impl Plan {
@@ -108,8 +111,8 @@ impl Plan {
             return Err(LoadError::Memory { needed: scratch, max: MAX_ARENA_BYTES });
         }
         let scratch = vec![0; scratch];
-        let pool = if threads > 1 { Some(pool(threads)?) } else { None };
-        Ok(Self { steps, outputs, isa, arena: vec![0; places.len], scratch, threads, pool })
+        let team = Team::new(threads).map_err(|source| LoadError::Threads { source })?;
+        Ok(Self { steps, outputs, isa, arena: vec![0; places.len], scratch, team })
     }
 
     /// Bytes that a run works in.
@@ -119,16 +122,10 @@ impl Plan {
 
     /// Runs every step; `after` is called behind each.
     pub(crate) fn run(&mut self, pixels: &[u8], after: &mut (dyn FnMut() + Send)) {
-        let Self { steps, isa, arena, scratch, threads, pool, .. } = self;
-        let mut all = || {
-            for step in &*steps {
-                step.run((*isa, *threads), pixels, arena, scratch);
-                after();
-            }
-        };
-        match pool {
-            Some(pool) => pool.install(all),
-            None => all(),
+        let Self { steps, isa, arena, scratch, team, .. } = self;
+        for step in &*steps {
+            step.run((*isa, team), pixels, arena, scratch);
+            after();
         }
     }
 
@@ -154,7 +151,7 @@ fn work(graph: &FusedGraph, node: &TypedNode, op: &Fused, isa: Isa) -> Result<Wo
 }
 
 impl Step {
-    fn run(&self, (isa, threads): (Isa, usize), pixels: &[u8], arena: &mut [i8], scratch: &mut [i8]) {
+    fn run(&self, (isa, team): (Isa, &mut Team), pixels: &[u8], arena: &mut [i8], scratch: &mut [i8]) {
         let (before, rest) = arena.split_at_mut(self.output.start);
         let (out, behind) = rest.split_at_mut(self.output.len());
         let input = |index: usize| {
@@ -167,40 +164,38 @@ impl Step {
         };
         match &self.work {
             Work::Pixels => pixels_to_i8(pixels, out),
-            Work::Conv(conv) => {
-                let threads = if conv.shape().macs() < LEAST_SHARED_MACS { 1 } else { threads };
-                share_rows(conv, input(0), 0..conv.shape().output()[0], (scratch, out), threads);
-            }
-            Work::Add(spec) => spec.run(isa, input(0), input(1), out),
+            Work::Conv(conv) => share_rows(conv, team, input(0), scratch, out),
+            Work::Add(spec) => share_sums((isa, spec), team, [input(0), input(1)], out),
             Work::Double { width, channels } => scalar::upsample2(input(0), *width, *channels, out),
         }
     }
 }
 
-/// Runs `rows` of a layer on `threads` threads, each with its own part of the scratch.
-fn share_rows(
-    conv: &Conv,
-    input: &[i8],
-    rows: Range<usize>,
-    (scratch, out): (&mut [i8], &mut [i8]),
-    threads: usize,
-) {
-    if threads <= 1 || rows.len() < 2 {
-        return conv.run_rows(input, rows, scratch, out);
-    }
-    let half = threads / 2;
-    let middle = rows.start + (rows.len() * half).div_ceil(threads);
-    let (upper, lower) = out.split_at_mut((middle - rows.start) * conv.shape().output_row());
-    let (mine, theirs) = scratch.split_at_mut(scratch.len() * half / threads);
-    rayon_core::join(
-        || share_rows(conv, input, rows.start..middle, (mine, upper), half),
-        || share_rows(conv, input, middle..rows.end, (theirs, lower), threads - half),
-    );
+/// Runs a layer, each thread some of its rows with its own part of the scratch.
+fn share_rows(conv: &Conv, team: &mut Team, input: &[i8], scratch: &mut [i8], out: &mut [i8]) {
+    let rows = conv.shape().output()[0];
+    let threads = if conv.shape().macs() < LEAST_SHARED_MACS { 1 } else { team.threads().min(rows) };
+    let length = scratch.len() / team.threads();
+    let mut scratch = scratch.chunks_exact_mut(length.max(1));
+    let mut out = out;
+    let mut parts: FixedVec<_, MAX_THREADS> = (0..threads)
+        .map(|part| {
+            let rows = rows * part / threads..rows * (part + 1) / threads;
+            let (mine, rest) = std::mem::take(&mut out).split_at_mut(rows.len() * conv.shape().output_row());
+            out = rest;
+            (rows, scratch.next().unwrap_or_default(), mine)
+        })
+        .collect();
+    team.share(&mut parts, |(rows, scratch, out)| conv.run_rows(input, rows.clone(), scratch, out));
 }
 
-fn pool(threads: usize) -> Result<ThreadPool, LoadError> {
-    let named = ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("inference-{i}"));
-    named.build().map_err(|source| LoadError::Threads { source })
+/// Adds `a` and `b`, each thread a part of them.
+fn share_sums((isa, spec): (Isa, &AddSpec), team: &mut Team, [a, b]: [&[i8]; 2], out: &mut [i8]) {
+    let threads = if out.len() < LEAST_SHARED_SUMS { 1 } else { team.threads() };
+    let length = out.len().div_ceil(threads).next_multiple_of(ALIGNMENT);
+    let parts = a.chunks(length).zip(b.chunks(length)).zip(out.chunks_mut(length));
+    let mut parts: FixedVec<_, MAX_THREADS> = parts.collect();
+    team.share(&mut parts, |((a, b), out)| spec.run(isa, a, b, out));
 }
 
 fn sizes(graph: &FusedGraph, outlet: OutletId) -> Result<Vec<usize>, LoadError> {

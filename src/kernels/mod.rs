@@ -6,6 +6,7 @@
 //! * [`distance`]: the squared distance of two templates.
 //! * [`conv`], [`add`], [`scalar`]: int8 operators of networks. [`scalar`] defines them with the rounding
 //!   rule of [`requant`]; the kernels of every [`isa`] give the same bits.
+//! * [`team`]: threads that share an operator.
 
 pub mod add;
 pub mod colour;
@@ -19,6 +20,7 @@ pub mod requant;
 pub mod resample;
 pub mod scalar;
 pub mod shape;
+pub mod team;
 #[cfg(target_arch = "x86_64")]
 mod winograd;
 
