@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-
 import qdq
 
 
@@ -36,8 +35,10 @@ def main() -> None:
         theirs = reference(model, crops, level)
         cosine = (ours * theirs).sum(1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
         equal = (np.abs(ours - theirs) < output.scale / 2).mean()
-        print(f"{name}: {len(crops)} pictures, cosine least {cosine.min():.6f}, mean {cosine.mean():.6f}; "
-              f"{100 * equal:.1f} % of the values equal")
+        print(
+            f"{name}: {len(crops)} pictures, cosine least {cosine.min():.6f}, mean {cosine.mean():.6f}; "
+            f"{100 * equal:.1f} % of the values equal"
+        )
 
 
 if __name__ == "__main__":

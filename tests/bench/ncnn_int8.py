@@ -9,7 +9,6 @@ Source: ncnn's wiki, "operators" and "param and model file structure".
 from io import BytesIO
 
 import numpy as np
-
 from qdq import Add, Conv, Layer, Network, Tensor
 
 INT8_TAG = 0x000D4B38
@@ -71,7 +70,17 @@ class Writer:
     def conv(self, conv: Conv) -> None:
         filters, _, height, width = conv.weights.shape
         top, left, bottom, right = conv.pads
-        fields = {0: filters, 1: width, 11: height, 3: conv.stride[1], 13: conv.stride[0], 4: left, 14: top, 15: right, 16: bottom}
+        fields = {
+            0: filters,
+            1: width,
+            11: height,
+            3: conv.stride[1],
+            13: conv.stride[0],
+            4: left,
+            14: top,
+            15: right,
+            16: bottom,
+        }
         readers = self.readers.get(conv.output.name, [])
         requantised = readers and all(isinstance(reader, Conv) for reader in readers)
         fields |= {5: 1, 6: conv.weights.size, 8: REQUANTISED if requantised else DEQUANTISED, 9: int(conv.relu)}

@@ -4,13 +4,13 @@ use std::error::Error;
 use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};
 
-use rten::{Dimension, Model, RunOptions, ThreadPool};
+use rten::{Dimension, ModelOptions, RunOptions, ThreadPool};
 use rten_tensor::prelude::*;
 use rten_tensor::Tensor;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args().nth(1).ok_or("usage: bench-rten MODEL")?;
-    let model = Model::load_file(path)?;
+    let model = ModelOptions::with_all_ops().prepack_weights(true).load_file(path)?;
     let input = model.input_ids()[0];
     let shape = model.node_info(input).and_then(|info| info.shape()).ok_or("an input without a shape")?;
     let shape: Vec<usize> =

@@ -18,4 +18,17 @@ for argument in "$@"; do
   if [[ $argument == *.onnx ]]; then models+=("$argument"); else options+=("$argument"); fi
 done
 [ ${#models[@]} -gt 0 ] || models=(model/release/embedder.onnx)
-OMP_NUM_THREADS=1 taskset -c "${CORE:-0}" "$venv/bin/python" tests/bench/peers.py "$program" "${options[@]}" "${models[@]}"
+preload=""
+if [[ " ${options[*]} " == *" avx2 "* ]]; then
+  # The other engines must take this processor for one without AVX-512: they run from a copy that asks hold.c.
+  held=$cache/bench-held
+  if [ ! -e "$held/.done-$stamp" ]; then
+    rm -rf "$held"; mkdir -p "$held"
+    python3 tests/bench/hold.py "$venv" "$held/venv"
+    touch "$held/.done-$stamp"
+  fi
+  cc -O1 -shared -fPIC -o "$held/hold.so" tests/bench/hold.c
+  venv=$held/venv
+  preload=$held/hold.so
+fi
+LD_PRELOAD=$preload OMP_NUM_THREADS=1 taskset -c "${CORE:-0}" "$venv/bin/python" tests/bench/peers.py "$program" "${options[@]}" "${models[@]}"

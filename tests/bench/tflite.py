@@ -3,7 +3,6 @@
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-
 from qdq import Add, Conv, Layer, Network, Tensor
 
 BUILTIN = schema.BuiltinOperator
