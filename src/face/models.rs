@@ -356,8 +356,8 @@ fn compile(model: &'static str, file: &ModelFile<'_>, manifest: &Common) -> Resu
     Ok(network)
 }
 
-/// Half of the cores, so that the camera and the rest of the system keep theirs.
-fn threads() -> NonZeroUsize {
+/// Threads of each network: half of the cores, so that the camera and the rest of the system keep theirs.
+pub fn threads() -> NonZeroUsize {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     NonZeroUsize::new(cores / 2).unwrap_or(NonZeroUsize::MIN)
 }

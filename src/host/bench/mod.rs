@@ -1,6 +1,6 @@
 //! `facelatch bench`: what every stage takes on this machine.
 //!
-//! One thread, one frame with a face, many runs. With two sets of models each round runs both, so that their ratio
+//! One frame with a face, many runs. With two sets of models each round runs both, so that their ratio
 //! holds also on a machine that does other things meanwhile.
 
 mod stages;
@@ -27,7 +27,7 @@ use crate::face::convert::ConvertError;
 use crate::face::crop::Pyramid;
 use crate::face::embed::EmbedError;
 use crate::face::image::PictureError;
-use crate::face::models::ModelError;
+use crate::face::models::{ModelError, threads};
 use crate::face::network::NetworkError;
 use crate::inference::{LoadError, kernels};
 
@@ -217,10 +217,11 @@ impl fmt::Display for Benchmark {
         let (width, height) = self.frame;
         writeln!(
             f,
-            "kernels {}, of {}; {} runs, one thread",
+            "kernels {}, of {}; {} runs, threads: {}",
             self.kernels,
             self.available.join(", "),
-            self.runs
+            self.runs,
+            threads()
         )?;
         for (number, subject) in self.subjects.iter().enumerate() {
             let Measured { models, embedding_id, start_up_ms, million_macs: [detector, liveness, embedder] } =
