@@ -31,6 +31,8 @@ pub enum Event {
     Seen(Sighting),
     /// The enrol button went down or up.
     Button(bool),
+    /// The press of the enrol button that is under way is for something else: its end begins nothing.
+    PressTaken,
     /// The exit button went down or up.
     Exit(bool),
     /// The door was opened or closed.

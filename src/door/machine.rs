@@ -207,6 +207,7 @@ impl Door {
             Event::Tick | Event::Exit(false) => {}
             Event::Seen(sighting) => self.see(sighting, actions),
             Event::Button(down) => self.press(*down, actions),
+            Event::PressTaken => self.state.pressed_for = None,
             Event::Exit(true) => self.state.strike.ask(Asking::Exit, &self.policy.strike),
             Event::OwnerUnlock => {
                 self.leave_procedure(EnrolFailure::Cancelled, actions);

@@ -300,9 +300,11 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         self.frames_needed
     }
 
-    /// Whether the enrol button is held.
-    #[must_use]
-    pub fn button_is_held(&self) -> bool {
+    /// Whether the enrol button is held. Then this press is for whoever asks, and begins nothing at the door.
+    pub fn take_press(&mut self, now: Duration) -> bool {
+        if self.button_held {
+            self.happen(&Event::PressTaken, now);
+        }
         self.button_held
     }
 

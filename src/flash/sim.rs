@@ -60,6 +60,15 @@ pub struct Traffic {
     pub changed_bytes: u64,
 }
 
+/// A write or an erase that the chip did, or began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its first byte.
+    pub offset: u32,
+    /// What the chip holds there afterwards.
+    pub bytes: Vec<u8>,
+}
+
 /// The simulated chip.
 #[derive(Debug, Clone)]
 pub struct SimFlash {
@@ -68,6 +77,7 @@ pub struct SimFlash {
     worn: Vec<usize>,
     bytes_to_cut: Option<u64>,
     traffic: Traffic,
+    changes: Option<Vec<Change>>,
 }
 
 impl SimFlash {
@@ -83,7 +93,8 @@ impl SimFlash {
         let pages = image.len() / ERASE_SIZE;
         image.truncate(pages * ERASE_SIZE);
         let traffic = Traffic::default();
-        Self { bytes: image, erases: vec![0; pages], worn: Vec::new(), bytes_to_cut: None, traffic }
+        let (erases, worn) = (vec![0; pages], Vec::new());
+        Self { bytes: image, erases, worn, bytes_to_cut: None, traffic, changes: None }
     }
 
     /// What the chip holds.
@@ -118,6 +129,30 @@ impl SimFlash {
     /// Gives the power back.
     pub fn power_up(&mut self) {
         self.bytes_to_cut = None;
+    }
+
+    /// Remembers every write and erase from now on.
+    pub fn record(&mut self) {
+        self.changes = Some(Vec::new());
+    }
+
+    /// The writes and erases since [`SimFlash::record`], in their order.
+    #[must_use]
+    pub fn changes(&self) -> &[Change] {
+        self.changes.as_deref().unwrap_or_default()
+    }
+
+    /// Does `changes` until a power cut tears the byte that comes `bytes` bytes later, counted from 1; before the
+    /// first one at 0. Then the power is back.
+    pub fn cut_within(&mut self, changes: &[Change], bytes: u64) {
+        self.cut_after(bytes);
+        for Change { offset, bytes } in changes {
+            let mut places = (*offset as usize..).zip(bytes);
+            if places.try_for_each(|(at, byte)| self.change(at, *byte)).is_err() {
+                break;
+            }
+        }
+        self.power_up();
     }
 
     /// Wears out a page.
@@ -197,6 +232,9 @@ impl NorFlash for SimFlash {
         self.check_worn(at, len)?;
         self.erases[at / ERASE_SIZE..(at + len) / ERASE_SIZE].iter_mut().for_each(|count| *count += 1);
         self.traffic.erases += (len / ERASE_SIZE) as u64;
+        if let Some(changes) = &mut self.changes {
+            changes.push(Change { offset: from, bytes: vec![0xFF; len] });
+        }
         (at..at + len).try_for_each(|i| self.change(i, 0xFF))
     }
 
@@ -204,6 +242,10 @@ impl NorFlash for SimFlash {
         let at = self.check(offset, bytes.len(), WRITE_SIZE)?;
         self.traffic.writes += 1;
         self.check_worn(at, bytes.len())?;
+        if let Some(changes) = &mut self.changes {
+            let held = self.bytes[at..].iter().zip(bytes).map(|(old, new)| old & new).collect();
+            changes.push(Change { offset, bytes: held });
+        }
         bytes.iter().enumerate().try_for_each(|(i, byte)| self.change(at + i, self.bytes[at + i] & byte))
     }
 }

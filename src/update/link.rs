@@ -76,8 +76,8 @@ pub trait Lock {
     /// # Errors
     /// When there is no randomness.
     fn nonce(&mut self) -> Result<[u8; NONCE_BYTES], WireError>;
-    /// Whether the lock's button is held.
-    fn button_is_held(&self) -> bool;
+    /// Whether the lock's button is held. Then the press is for the computer and for nothing else.
+    fn take_press(&mut self) -> bool;
     /// Remembers the owner. Only asked when there is none and the button is held.
     ///
     /// # Errors
@@ -311,13 +311,16 @@ impl Link {
                 (self.baud, self.give_up_at) = (baud, now + RATE_TRIAL);
                 Ok(Answer::Done)
             }
-            Request::Own { owner } => match lock.about().owner {
-                Some(known) if known == owner => Ok(Answer::Done),
-                Some(known) => Err(WireError::OtherOwner { owner: known }),
-                None if !lock.button_is_held() => Err(WireError::Button),
-                None => lock.own(owner).map(|()| Answer::Done),
-            },
-            Request::Reset if !lock.button_is_held() => Err(WireError::Button),
+            Request::Own { owner } => {
+                let is_held = lock.take_press();
+                match lock.about().owner {
+                    Some(known) if known == owner => Ok(Answer::Done),
+                    Some(known) => Err(WireError::OtherOwner { owner: known }),
+                    None if !is_held => Err(WireError::Button),
+                    None => lock.own(owner).map(|()| Answer::Done),
+                }
+            }
+            Request::Reset if !lock.take_press() => Err(WireError::Button),
             Request::Reset => {
                 self.transfer = None;
                 lock.reset().map(|()| Answer::Done)

@@ -62,12 +62,6 @@ enum Sent {
     Interrupted,
 }
 
-enum Followed {
-    Confirmed,
-    /// The lock was started anew before it had checked the package.
-    Forgotten,
-}
-
 impl Upload<'_> {
     /// Sends the package and waits until the lock confirmed it.
     ///
@@ -81,6 +75,7 @@ impl Upload<'_> {
             let begun = match self.begin(client) {
                 Err(ClientError::Lock(error)) if error.is_recoverable() && begins < BEGINS => {
                     begins += 1;
+                    self.settled(client, watch)?;
                     self.pause(client, watch)?;
                     continue;
                 }
@@ -105,8 +100,9 @@ impl Upload<'_> {
                 Err(ClientError::Lock(error)) if error.is_recoverable() => continue,
                 other => other?,
             };
-            if let Followed::Confirmed = self.follow(client, watch)? {
-                return Ok(Uploaded::Confirmed { repeated });
+            // Without an outcome the lock was started anew before it had checked the package.
+            if let Some(outcome) = outcome(&self.settled(client, watch)?) {
+                return outcome.map(|()| Uploaded::Confirmed { repeated });
             }
         }
     }
@@ -196,8 +192,8 @@ impl Upload<'_> {
         Ok((Sent::All, outbox.repeated()))
     }
 
-    /// Waits while the lock checks and tries the package.
-    fn follow(&self, client: &mut Client<'_>, watch: &mut dyn Watch) -> Result<Followed, ClientError> {
+    /// Waits while the lock checks and tries a package; returns what came of it.
+    fn settled(&self, client: &mut Client<'_>, watch: &mut dyn Watch) -> Result<Stage, ClientError> {
         let mut last = Stage::None;
         let mut since = client.wire.now();
         loop {
@@ -206,11 +202,8 @@ impl Upload<'_> {
                 watch.stage(&status.update);
                 (last, since) = (status.update, client.wire.now());
             }
-            if let Some(outcome) = outcome(&last) {
-                return outcome.map(|()| Followed::Confirmed);
-            }
-            if matches!(last, Stage::None | Stage::Receiving { .. }) {
-                return Ok(Followed::Forgotten);
+            if !matches!(last, Stage::Checking | Stage::Embedding { .. } | Stage::Trial) {
+                return Ok(last);
             }
             let waited = client.wire.now() - since;
             if waited > STAGE_MOST {

@@ -108,6 +108,7 @@ fn procedures(name: &'static str, people: usize) -> Model {
         Event::Seen(Sighting::Several { nearest: face(None, 2, None) }),
         Event::Button(true),
         Event::Button(false),
+        Event::PressTaken,
         Event::OwnerEnrol,
         Event::Exit(true),
         Event::NotDone(EnrolFailure::Storage),

@@ -278,3 +278,20 @@ fn the_administrator_who_lets_a_deletion_begin_is_not_deleted_by_staying() {
     let done = play(&mut door, other.chain(confirm));
     assert!(done.contains(&Action::Delete(PersonId(2))), "{done:?}");
 }
+
+#[test]
+fn a_press_that_is_taken_for_something_else_begins_nothing_and_the_next_one_does() {
+    for held in [1, 10] {
+        let mut door = populated(Duration::ZERO);
+        let taken = [Event::Button(true)].into_iter().chain(vec![Event::Tick; held]).chain([
+            Event::PressTaken,
+            Event::Tick,
+            Event::Button(false),
+            Event::Tick,
+        ]);
+        assert_eq!(play(&mut door, taken), []);
+        assert_eq!(*door.mode(), Mode::Idle);
+        let done = play(&mut door, [Event::Button(true), Event::Button(false)]);
+        assert!(done.contains(&Action::EnrolBegin), "{done:?}");
+    }
+}

@@ -417,7 +417,7 @@ impl Procedure {
             Event::Button(false) => std::mem::take(&mut self.pressed),
             _ => false,
         };
-        self.pressed |= *event == Event::Button(true);
+        self.pressed = (self.pressed || *event == Event::Button(true)) && *event != Event::PressTaken;
         if runs && (pressed || !self.runs) {
             *frames = Frames::default();
             *self = Self { runs, owner: self.owner, ..Self::default() };

@@ -86,8 +86,8 @@ enum Work<F: NorFlash> {
 /// What the rest of the device says in each turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Surroundings {
-    /// A frame was looked at since the start.
-    pub has_seen: bool,
+    /// Frames that were looked at since the start.
+    pub frames: u32,
     /// A network failed.
     pub models_fail: bool,
 }
@@ -109,6 +109,9 @@ pub struct Keeper<F: NorFlash> {
     pub(super) parcel: (u32, Zeroizing<Vec<u8>>),
     announced: Option<Announced>,
     durable: u32,
+    /// Frames that were looked at since the start, and before the package was announced.
+    frames: u32,
+    frames_before: u32,
     work: Work<F>,
     restart: bool,
 }
@@ -147,6 +150,8 @@ impl<F: NorFlash<Error: Debug> + Send + 'static> Keeper<F> {
             parcel: (0, Zeroizing::default()),
             announced: None,
             durable: 0,
+            frames: 0,
+            frames_before: 0,
             work,
             restart: false,
         };
@@ -184,6 +189,7 @@ impl<F: NorFlash<Error: Debug> + Send + 'static> Keeper<F> {
 
     /// Goes on with what is to be done, without waiting.
     pub fn work(&mut self, gallery: &mut Gallery<Partition<F>>, around: Surroundings, now: Duration) {
+        self.frames = around.frames;
         let result = match core::mem::replace(&mut self.work, Work::None) {
             Work::None => self.prove(gallery, around, now),
             Work::Checking(errand) if errand.is_over() => self.checked(errand, gallery),
@@ -203,7 +209,7 @@ impl<F: NorFlash<Error: Debug> + Send + 'static> Keeper<F> {
     pub(super) fn receive(&mut self, package: &Announced) -> Result<u32, SlotError> {
         let slots = self.slots.as_mut().ok_or(SlotError::NotReceiving)?;
         let durable = slots.begin(package.bytes, package.sha256)?;
-        (self.announced, self.durable) = (Some(*package), durable);
+        (self.announced, self.durable, self.frames_before) = (Some(*package), durable, self.frames);
         self.stage = Stage::Receiving { durable, bytes: package.bytes };
         Ok(durable)
     }
@@ -315,6 +321,8 @@ impl<F: NorFlash<Error: Debug> + Send + 'static> Keeper<F> {
         self.record = *slots.record();
         (self.stage, self.restart) = (Stage::Trial, true);
         log::info!("package {} is on trial from the next start on", image.version);
+        let frames = self.frames.saturating_sub(self.frames_before);
+        log::info!("{frames} frames were looked at since it was announced");
         Ok(())
     }
 
@@ -336,7 +344,7 @@ impl<F: NorFlash<Error: Debug> + Send + 'static> Keeper<F> {
             return Ok(());
         }
         let ran = now.saturating_sub(self.started);
-        if ran < PROOF || (!around.has_seen && ran < PROOF_BLIND) {
+        if ran < PROOF || (around.frames == 0 && ran < PROOF_BLIND) {
             return Ok(());
         }
         slots.confirm()?;

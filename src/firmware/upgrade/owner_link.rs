@@ -62,7 +62,7 @@ impl<F: NorFlash<Error: Debug> + Send + 'static, P: Panel> Link<Partition<F>, P>
     }
 
     fn work(&mut self, device: &mut Device<Partition<F>, P>, now: Duration) -> Option<Duration> {
-        let around = Surroundings { has_seen: device.last().is_some(), models_fail: device.models_fail() };
+        let around = Surroundings { frames: device.monitor().frames(), models_fail: device.models_fail() };
         let incoming = core::mem::take(&mut self.incoming);
         let mut served = Served { keeper: &mut self.keeper, device, now };
         self.line.receive(&incoming, now, &mut served);

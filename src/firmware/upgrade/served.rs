@@ -192,8 +192,8 @@ impl<F: NorFlash<Error: Debug> + Send + 'static, P: Panel> Lock for Served<'_, F
         Ok(nonce)
     }
 
-    fn button_is_held(&self) -> bool {
-        self.device.button_is_held()
+    fn take_press(&mut self) -> bool {
+        self.device.take_press(self.now)
     }
 
     fn own(&mut self, owner: OwnerId) -> Result<(), WireError> {
