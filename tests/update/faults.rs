@@ -6,7 +6,7 @@ use facelatch::update::client::{Client, ClientError, PATIENCE};
 use facelatch::update::upload::Uploaded;
 use sha2::{Digest, Sha256};
 
-use crate::line::{Dice, Faults, Line};
+use crate::line::{Dice, Faults};
 use crate::lock::MemoryLock;
 use crate::{Notes, key, package, upload};
 
@@ -24,6 +24,7 @@ fn faults_of(seed: u64) -> Faults {
         outage_in: chance(2_000),
         restart_in: if chance(3) == 0 { 0 } else { 50 + chance(2_000) },
         console: chance(300_000) as u32,
+        pulled_after: None,
         pulled_at: (chance(8) == 1).then(|| Duration::from_millis(chance(40_000))),
         best_baud: (chance(4) == 1).then_some(460_800),
     }
@@ -34,7 +35,7 @@ fn run(seed: u64) -> (Result<Uploaded, ClientError>, MemoryLock, Vec<u8>, Durati
     let mut lock = MemoryLock::new(Some(key.public()));
     lock.unit = if seed.is_multiple_of(4) { 64 << 10 } else { 4096 };
     let bytes = package(20_000 + Dice::new(seed).below(80_000) as usize, seed);
-    let mut line = Line::new(seed, faults_of(seed), 115_200, &mut lock);
+    let mut line = lock.line(seed, faults_of(seed), 115_200);
     let result = Client::connect(&mut line, 115_200, PATIENCE)
         .and_then(|mut client| upload(&bytes, &key).run(&mut client, &mut Notes::default()));
     let took = line.now;
@@ -91,7 +92,7 @@ fn share_of_rate(faults: Faults, baud: u32) -> (f64, u64) {
     let key = key();
     let mut lock = MemoryLock::new(Some(key.public()));
     let bytes = package(1_300_000, 1);
-    let mut line = Line::new(7, faults, baud, &mut lock);
+    let mut line = lock.line(7, faults, baud);
     let mut client = Client::connect(&mut line, baud, PATIENCE).expect("connects");
     let mut first_and_last = (Duration::ZERO, Duration::ZERO);
     let mut notes = Notes::default();
@@ -125,7 +126,7 @@ fn a_rate_that_the_line_cannot_carry_is_given_up() {
     let mut lock = MemoryLock::new(Some(key.public()));
     let bytes = package(100_000, 3);
     let faults = Faults { best_baud: Some(230_400), ..Faults::default() };
-    let mut line = Line::new(1, faults, 115_200, &mut lock);
+    let mut line = lock.line(1, faults, 115_200);
     let mut client = Client::connect(&mut line, 115_200, PATIENCE).expect("connects");
     upload(&bytes, &key).run(&mut client, &mut Notes::default()).expect("uploads");
     assert_eq!(client.baud(), 115_200, "the lock was started anew at its first rate");
@@ -137,14 +138,14 @@ fn a_transfer_that_was_cut_goes_on_where_it_was() {
     let mut lock = MemoryLock::new(Some(key.public()));
     let bytes = package(200_000, 4);
     let faults = Faults { pulled_at: Some(Duration::from_secs(15)), ..Faults::default() };
-    let mut line = Line::new(1, Faults { best_baud: Some(115_200), ..faults }, 115_200, &mut lock);
+    let mut line = lock.line(1, Faults { best_baud: Some(115_200), ..faults }, 115_200);
     let error = Client::connect(&mut line, 115_200, PATIENCE)
         .and_then(|mut client| upload(&bytes, &key).run(&mut client, &mut Notes::default()))
         .expect_err("the cable was pulled");
     assert!(matches!(error, ClientError::Silent { .. }), "{error}");
     let stored = lock.stored;
     assert!(stored > 2, "{stored}");
-    let mut line = Line::new(2, Faults::default(), 115_200, &mut lock);
+    let mut line = lock.line(2, Faults::default(), 115_200);
     let mut client = Client::connect(&mut line, 115_200, PATIENCE).expect("connects");
     upload(&bytes, &key).run(&mut client, &mut Notes::default()).expect("uploads");
     drop(client);
@@ -157,7 +158,7 @@ fn a_flash_of_large_blocks_is_filled_as_well() {
     let mut lock = MemoryLock::new(Some(key.public()));
     lock.unit = 128 << 10;
     let bytes = package(300_000, 8);
-    let mut line = Line::new(1, Faults { lose: 20_000, ..Faults::default() }, 921_600, &mut lock);
+    let mut line = lock.line(1, Faults { lose: 20_000, ..Faults::default() }, 921_600);
     let mut client = Client::connect(&mut line, 921_600, PATIENCE).expect("connects");
     upload(&bytes, &key).run(&mut client, &mut Notes::default()).expect("uploads");
     drop(client);
@@ -170,7 +171,7 @@ fn a_package_that_is_active_is_not_sent_again() {
     let mut lock = MemoryLock::new(Some(key.public()));
     let bytes = package(50_000, 5);
     lock.active = Sha256::digest(&bytes).into();
-    let mut line = Line::new(1, Faults::default(), 115_200, &mut lock);
+    let mut line = lock.line(1, Faults::default(), 115_200);
     let mut client = Client::connect(&mut line, 115_200, PATIENCE).expect("connects");
     assert_eq!(upload(&bytes, &key).run(&mut client, &mut Notes::default()), Ok(Uploaded::Already));
     assert_eq!(lock.stored, 0);
@@ -182,7 +183,7 @@ fn whoever_would_have_to_enrol_again_is_asked_about_before_anything_is_sent() {
     let mut lock = MemoryLock::new(Some(key.public()));
     lock.enrol_again = 3;
     let bytes = package(50_000, 6);
-    let mut line = Line::new(1, Faults::default(), 115_200, &mut lock);
+    let mut line = lock.line(1, Faults::default(), 115_200);
     let mut client = Client::connect(&mut line, 115_200, PATIENCE).expect("connects");
     let mut notes = Notes { says_no: true, ..Notes::default() };
     let result = upload(&bytes, &key).run(&mut client, &mut notes);
@@ -194,7 +195,7 @@ fn whoever_would_have_to_enrol_again_is_asked_about_before_anything_is_sent() {
 fn nothing_at_the_other_end_is_an_error_within_its_patience() {
     let mut lock = MemoryLock::new(None);
     let faults = Faults { pulled_at: Some(Duration::ZERO), ..Faults::default() };
-    let mut line = Line::new(1, faults, 115_200, &mut lock);
+    let mut line = lock.line(1, faults, 115_200);
     let error = Client::connect(&mut line, 115_200, Duration::from_secs(5)).err().expect("nobody there");
     assert!(matches!(error, ClientError::Silent { .. }), "{error}");
     assert!(line.now < Duration::from_secs(9));

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use facelatch::update::client::{PortFault, Wire};
 use facelatch::update::frame;
-use facelatch::update::link::{Link, Lock};
 
 /// Bytes that an operating system takes before a write waits.
 const QUEUE_BYTES: u32 = 4096;
@@ -60,6 +59,8 @@ pub struct Faults {
     pub console: u32,
     /// The cable is pulled for good at this time.
     pub pulled_at: Option<Duration>,
+    /// The cable is pulled for good after so many bytes of both directions.
+    pub pulled_after: Option<u64>,
     /// Rates above this one arrive as garbage.
     pub best_baud: Option<u32>,
 }
@@ -79,6 +80,9 @@ struct Pipe {
 impl Pipe {
     /// Puts bytes on the line; each takes ten bits.
     fn send(&mut self, mut bytes: Vec<u8>, baud: u32, now: Duration, faults: &Faults, dice: &mut Dice) {
+        if bytes.is_empty() {
+            return;
+        }
         let taken = Duration::from_nanos(10_000_000_000 / u64::from(baud) * bytes.len() as u64);
         self.free_at = self.free_at.max(now) + taken;
         if dice.hits(faults.tear) {
@@ -113,29 +117,37 @@ impl Pipe {
     }
 }
 
-/// What a test wants of its lock.
-pub trait TestLock: Lock {
-    /// What the lock does by itself; `now` is virtual.
-    fn tick(&mut self, now: Duration);
+/// What hangs at the other end of a line, with a plug that can be pulled.
+pub trait FarEnd {
+    /// Takes bytes from the line.
+    fn receive(&mut self, bytes: &[u8], now: Duration);
+    /// One turn of its loop; whether it has more to do at once.
+    fn work(&mut self, now: Duration) -> bool;
+    /// Its bytes for the line.
+    fn output(&mut self) -> Vec<u8>;
+    /// The rate at which it listens, in bits a second.
+    fn baud(&self) -> u32;
     /// Whether it wants to be started anew.
     fn wants_restart(&self) -> bool;
-    /// Forgets what memory holds.
+    /// Starts anew: what memory holds is forgotten.
     fn restart(&mut self, now: Duration);
+    /// When it was last heard.
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
     /// What storing one block takes.
     fn store_time(&self) -> Duration;
 }
 
-/// A computer's end of the line; the lock is at the other.
-pub struct Line<'a> {
+/// A computer's end of the line; a lock is at the other.
+pub struct Line<E> {
     pub now: Duration,
     pub faults: Faults,
-    pub lock: &'a mut dyn TestLock,
-    /// Frames on the line in both directions.
-    pub frames: u64,
+    /// Bytes on the line in both directions.
+    pub carried: u64,
+    end: E,
     limit: Duration,
-    link: Link,
-    link_baud: u32,
-    base_baud: u32,
+    end_baud: u32,
     host_baud: u32,
     to_lock: Pipe,
     to_host: Pipe,
@@ -145,33 +157,39 @@ pub struct Line<'a> {
     lock_next: Duration,
 }
 
-impl<'a> Line<'a> {
-    pub fn new(seed: u64, faults: Faults, base_baud: u32, lock: &'a mut dyn TestLock) -> Self {
+impl<E: FarEnd> Line<E> {
+    /// A line that runs at `baud` at first.
+    pub fn new(seed: u64, faults: Faults, baud: u32, end: E) -> Self {
+        let now = end.now();
         Self {
-            now: Duration::ZERO,
+            now,
             faults,
-            lock,
-            frames: 0,
-            limit: Duration::from_secs(4 * 3600),
-            link: Link::new(base_baud),
-            link_baud: base_baud,
-            base_baud,
-            host_baud: base_baud,
+            carried: 0,
+            limit: now + Duration::from_secs(4 * 3600),
+            end_baud: end.baud(),
+            host_baud: baud,
             to_lock: Pipe::default(),
             to_host: Pipe::default(),
             dice: Dice::new(seed),
             dead_until: Duration::ZERO,
             lock_busy_until: Duration::ZERO,
             lock_next: Duration::ZERO,
+            end,
         }
     }
 
-    fn is_dead(&mut self) -> bool {
-        self.frames += 1;
+    /// As many of the bytes as get through a cable that may be dead now or pulled within.
+    fn carry(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
         if self.faults.outage_in > 0 && self.dice.below(self.faults.outage_in) == 0 {
             self.dead_until = self.now + Duration::from_millis(self.dice.below(8_000));
         }
-        self.now < self.dead_until || self.faults.pulled_at.is_some_and(|at| self.now >= at)
+        if self.now < self.dead_until || self.faults.pulled_at.is_some_and(|at| self.now >= at) {
+            return Vec::new();
+        }
+        let left = self.faults.pulled_after.map_or(u64::MAX, |after| after - self.carried);
+        bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        self.carried += bytes.len() as u64;
+        bytes
     }
 
     /// Lets the lock do what it does at this moment.
@@ -179,41 +197,40 @@ impl<'a> Line<'a> {
         if self.now < self.lock_busy_until {
             return;
         }
-        while let Some(bytes) = self.to_lock.arrived(self.now, self.link_baud, &self.faults, &mut self.dice) {
-            self.link.receive(&bytes, self.now, self.lock);
+        while let Some(bytes) = self.to_lock.arrived(self.now, self.end_baud, &self.faults, &mut self.dice) {
+            self.end.receive(&bytes, self.now);
             if self.faults.restart_in > 0 && self.dice.below(self.faults.restart_in) == 0 {
                 self.restart();
             }
         }
-        self.lock.tick(self.now);
-        if self.lock.wants_restart() {
+        if self.end.wants_restart() {
             self.restart();
         }
-        let more = self.link.poll(self.now, self.lock);
+        let more = self.end.work(self.now);
         self.lock_sends();
         if more {
-            self.lock_busy_until = self.lock_busy_until.max(self.now + self.lock.store_time());
+            self.lock_busy_until = self.lock_busy_until.max(self.now + self.end.store_time());
         }
         self.lock_next = self.lock_busy_until.max(self.now + if more { Duration::ZERO } else { LOCK_PERIOD });
     }
 
     fn lock_sends(&mut self) {
-        let mut output = self.link.output();
+        let mut output = self.end.output();
         if self.dice.hits(self.faults.console) {
             let text = b"[INFO] nobody at the door\n[WARN] it is dark\n";
             let at = self.dice.below(output.len() as u64 + 1) as usize;
             output.splice(at..at, text.iter().copied());
         }
-        if !output.is_empty() && !self.is_dead() {
-            self.to_host.send(output, self.link_baud, self.now, &self.faults, &mut self.dice);
+        if !output.is_empty() {
+            let output = self.carry(output);
+            self.to_host.send(output, self.end_baud, self.now, &self.faults, &mut self.dice);
         }
-        self.link_baud = self.link.baud();
+        self.end_baud = self.end.baud();
     }
 
     fn restart(&mut self) {
-        self.link = Link::new(self.base_baud);
-        self.link_baud = self.base_baud;
-        self.lock.restart(self.now);
+        self.end.restart(self.now);
+        self.end_baud = self.end.baud();
         self.lock_busy_until = self.now + Duration::from_millis(1500);
         self.to_lock.chunks.clear();
     }
@@ -228,7 +245,7 @@ impl<'a> Line<'a> {
     }
 }
 
-impl Wire for Line<'_> {
+impl<E: FarEnd> Wire for Line<E> {
     fn now(&mut self) -> Duration {
         self.now
     }
@@ -239,9 +256,8 @@ impl Wire for Line<'_> {
             let until = self.to_lock.free_at - queue;
             self.step(until);
         }
-        if !self.is_dead() {
-            self.to_lock.send(bytes.to_vec(), self.host_baud, self.now, &self.faults, &mut self.dice);
-        }
+        let bytes = self.carry(bytes.to_vec());
+        self.to_lock.send(bytes, self.host_baud, self.now, &self.faults, &mut self.dice);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use facelatch::update::link::{Announced, Begin, Lock};
+use facelatch::update::link::{Announced, Begin, Link, Lock};
 use facelatch::update::message::{
     About, Answer, Command, NONCE_BYTES, PersonEntry, Stage, Status, WireError, capability,
 };
@@ -12,7 +12,7 @@ use facelatch::update::transfer::WINDOW_BYTES;
 use facelatch::update::vitals::{DoorState, Vitals};
 use sha2::{Digest, Sha256};
 
-use crate::line::TestLock;
+use crate::line::{FarEnd, Faults, Line};
 
 pub const BLOCK: usize = 4096;
 
@@ -128,7 +128,7 @@ impl Lock for MemoryLock {
         Ok(std::array::from_fn(|i| digest[i]))
     }
 
-    fn button_is_held(&self) -> bool {
+    fn take_press(&mut self) -> bool {
         self.button
     }
 
@@ -226,7 +226,21 @@ impl Lock for MemoryLock {
     }
 }
 
-impl TestLock for MemoryLock {
+/// The lock with its cable.
+pub struct Wired<'a> {
+    lock: &'a mut MemoryLock,
+    link: Link,
+    base_baud: u32,
+}
+
+impl MemoryLock {
+    /// A computer's end of a line to this lock.
+    pub fn line(&mut self, seed: u64, faults: Faults, baud: u32) -> Line<Wired<'_>> {
+        let link = Link::new(baud);
+        Line::new(seed, faults, baud, Wired { lock: self, link, base_baud: baud })
+    }
+
+    /// Goes on with checking what was stored.
     fn tick(&mut self, now: Duration) {
         let Some(until) = self.checking_until else { return };
         if until == Duration::ZERO {
@@ -245,22 +259,42 @@ impl TestLock for MemoryLock {
             self.stage = Stage::Refused { reason: "damaged".to_owned() };
         }
     }
+}
+
+impl FarEnd for Wired<'_> {
+    fn receive(&mut self, bytes: &[u8], now: Duration) {
+        self.link.receive(bytes, now, self.lock);
+    }
+
+    fn work(&mut self, now: Duration) -> bool {
+        self.lock.tick(now);
+        self.link.poll(now, self.lock)
+    }
+
+    fn output(&mut self) -> Vec<u8> {
+        self.link.output()
+    }
+
+    fn baud(&self) -> u32 {
+        self.link.baud()
+    }
 
     fn wants_restart(&self) -> bool {
-        self.on_trial.is_some()
+        self.lock.on_trial.is_some()
     }
 
     fn restart(&mut self, _: Duration) {
-        self.checking_until = None;
-        self.pending.clear();
-        match self.on_trial.take() {
-            Some(package) => (self.active, self.stage) = (package, Stage::Confirmed),
-            None if self.stage != Stage::Confirmed => self.stage = Stage::None,
+        self.link = Link::new(self.base_baud);
+        self.lock.checking_until = None;
+        self.lock.pending.clear();
+        match self.lock.on_trial.take() {
+            Some(package) => (self.lock.active, self.lock.stage) = (package, Stage::Confirmed),
+            None if self.lock.stage != Stage::Confirmed => self.lock.stage = Stage::None,
             None => {}
         }
     }
 
     fn store_time(&self) -> Duration {
-        self.store_time
+        self.lock.store_time
     }
 }

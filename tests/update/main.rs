@@ -1,15 +1,22 @@
-//! New models over a serial line that does its worst.
+//! New models over a serial line that does its worst, to a lock in memory and to the whole device.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod cuts;
+mod desk;
 mod faults;
 mod hostile;
 mod line;
 mod lock;
+mod noise;
 mod numbers;
 mod orders;
 mod packages;
 mod pulled;
+mod refusals;
+mod students;
+mod two_programs;
+mod visitors;
 
 use facelatch::update::message::Stage;
 use facelatch::update::owner::OwnerKey;

@@ -7,11 +7,11 @@ use facelatch::update::owner::{OwnerKey, Purpose};
 use std::time::Duration;
 
 use crate::key;
-use crate::line::{Faults, Line, framed};
+use crate::line::{Faults, framed};
 use crate::lock::MemoryLock;
 
 fn with_client<T>(lock: &mut MemoryLock, work: impl FnOnce(&mut Client<'_>) -> T) -> T {
-    let mut line = Line::new(1, Faults::default(), 115_200, lock);
+    let mut line = lock.line(1, Faults::default(), 115_200);
     work(&mut Client::connect(&mut line, 115_200, PATIENCE).expect("connects"))
 }
 

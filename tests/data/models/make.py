@@ -4,7 +4,7 @@
 
 Each network NAME gives NAME.onnx, NAME.pixels (u8, [1, H, W, 3]) and NAME.expected: for every output, in order,
 its int8 values in NHWC. The reference runs unfused in f32, so a value may differ by one step. Those that only fill
-packages (finder, student-a, student-b) give NAME.onnx alone.
+packages (finder, student-a, student-b) give NAME.onnx alone. The embedder in earlier/ is no such network: see its manifest.
 """
 
 import sys

@@ -10,15 +10,17 @@ use facelatch::update::package::{Manifest, Package, claims, seal};
 
 use crate::cuts::{Yes, owned, upload};
 use crate::desk::{Desk, Running};
-use crate::packages::{Student, owner, package};
+use crate::key;
+use crate::line::{Faults, Line};
+use crate::students::Student;
 
 /// What the lock says to a package; its models and people must be as before.
 fn answer(bytes: &[u8], version: u32) -> String {
-    let mut desk = Desk::new(Running::start(owned(1, 0), Student::A, Duration::ZERO));
+    let mut desk = Desk::new(owned(Student::SmallA, 1, 0), Student::SmallA);
     let error = upload(&mut desk, bytes, version, &mut Yes::default()).expect_err("refused");
     assert_eq!((desk.restarts, desk.running().version()), (0, 0), "{error}");
     desk.running().expect_everybody(1, "after a refusal");
-    let mut running = Running::start(desk.running.unwrap().cut(), Student::A, Duration::ZERO);
+    let mut running = Running::start(desk.cut(), Student::SmallA, Duration::ZERO);
     assert_eq!(running.version(), 0);
     running.expect_everybody(1, "after a refusal and a start");
     error.to_string()
@@ -31,17 +33,17 @@ fn changed(bytes: &[u8], change: impl FnOnce(&mut Manifest)) -> Vec<u8> {
     let networks: Vec<&[u8]> = package.parts().map(|(_, onnx)| onnx).collect();
     let mut manifest = package.manifest.clone();
     change(&mut manifest);
-    seal(&manifest, &networks, &owner()).unwrap()
+    seal(&manifest, &networks, &key()).unwrap()
 }
 
 fn good() -> Vec<u8> {
-    package(Student::B, 5, &["sim"], &owner())
+    Student::SmallB.package(5, &["sim"], &key())
 }
 
 #[test]
 fn a_forged_package_is_refused_by_its_signer_or_its_signature() {
     let thief = OwnerKey::from_seed(&[9; 32]);
-    let said = answer(&package(Student::B, 5, &[], &thief), 5);
+    let said = answer(&Student::SmallB.package(5, &[], &thief), 5);
     assert!(said.contains("is signed by"), "{said}");
     let mut forged = good();
     let at = 60;
@@ -71,7 +73,7 @@ fn a_truncated_or_longer_package_is_refused() {
 
 #[test]
 fn a_package_for_another_board_or_newer_firmware_is_refused() {
-    let said = answer(&package(Student::B, 5, &["raspberry-pi-4"], &owner()), 5);
+    let said = answer(&Student::SmallB.package(5, &["raspberry-pi-4"], &key()), 5);
     assert!(said.contains("raspberry-pi-4"), "{said}");
     let said = answer(&changed(&good(), |manifest| manifest.minimum_firmware = [99, 0, 0]), 5);
     assert!(said.contains("99.0.0"), "{said}");
@@ -92,16 +94,16 @@ fn a_package_that_is_not_the_announced_one_is_refused() {
 
 #[test]
 fn a_package_that_never_fits_is_refused_before_a_byte_is_sent() {
-    let mut desk = Desk::new(Running::start(owned(1, 0), Student::A, Duration::ZERO));
+    let mut desk = Desk::new(owned(Student::SmallA, 1, 0), Student::SmallA);
     let error = upload(&mut desk, &vec![0; 200_000], 5, &mut Yes::default()).expect_err("refused");
     assert!(matches!(error, ClientError::Lock(WireError::TooLarge { bytes: 200_000, .. })), "{error}");
 }
 
 #[test]
 fn an_older_package_is_refused_before_a_byte_is_sent_and_the_same_one_is_skipped() {
-    let mut desk = Desk::new(Running::start(owned(1, 0), Student::A, Duration::ZERO));
+    let mut desk = Desk::new(owned(Student::SmallA, 1, 0), Student::SmallA);
     upload(&mut desk, &good(), 5, &mut Yes::default()).unwrap();
-    let older = package(Student::A, 4, &[], &owner());
+    let older = Student::SmallA.package(4, &[], &key());
     let error = upload(&mut desk, &older, 4, &mut Yes::default()).expect_err("refused");
     let expected = Refusal::Downgrade { version: 4, floor: 5 }.to_string();
     assert!(error.to_string().contains(&expected), "{error}");
@@ -111,9 +113,10 @@ fn an_older_package_is_refused_before_a_byte_is_sent_and_the_same_one_is_skipped
 
 #[test]
 fn the_owner_lists_renames_and_deletes_people_and_sets_the_clock() {
-    let mut desk = Desk::new(Running::start(owned(2, 0), Student::A, Duration::ZERO));
-    let mut client = Client::connect(&mut desk, 921_600, PATIENCE).unwrap();
-    let mut order = |command| client.order(&owner(), &command);
+    let mut desk = Desk::new(owned(Student::SmallA, 2, 0), Student::SmallA);
+    let mut line = Line::new(desk.lines(), Faults::default(), 115_200, &mut desk);
+    let mut client = Client::connect(&mut line, 115_200, PATIENCE).unwrap();
+    let mut order = |command| client.order(&key(), &command);
     order(Command::Rename { person: 2, name: "Zoe".to_owned() }).unwrap();
     order(Command::Delete { person: 1 }).unwrap();
     order(Command::SetTime { unix_ms: 1_800_000_000_000 }).unwrap();

@@ -1,5 +1,6 @@
-//! The firmware and the owner's tool, two programs with a pseudo-terminal between them: a package is flashed while
-//! the film plays before the camera, and whoever was enrolled before is let in afterwards.
+//! The firmware and the owner's tool, two programs with a pseudo-terminal between them: the released package is flashed
+//! to a lock with an earlier trained embedder while a film plays before the camera. Whoever was enrolled before is let in
+//! afterwards, and a stranger is not.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -9,7 +10,8 @@ use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use crate::packages::{Student, owner, released_but_for_the_embedder};
+use crate::key;
+use crate::students::Student;
 
 /// Longest wait for anything. The film takes a tenth of it.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -22,9 +24,10 @@ struct Firmware {
 }
 
 impl Firmware {
-    fn start(folder: &Path) -> Self {
+    fn start(folder: &Path, models: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_facelatchd"))
-            .args(["--link", "lock.tty", "--state", "state", "--models", "models", "--frames", "film"])
+            .args(["--link", "lock.tty", "--state", "state", "--frames", "film", "--models"])
+            .arg(models)
             .env("RUST_LOG", "info")
             .current_dir(folder)
             .stdin(Stdio::piped())
@@ -43,7 +46,7 @@ impl Firmware {
     }
 
     /// Waits for a line with these words that was not told before.
-    fn wait_for(&mut self, words: &str) {
+    fn wait_for(&mut self, words: &str) -> String {
         let until = Instant::now() + PATIENCE;
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -51,9 +54,9 @@ impl Firmware {
                 panic!("the firmware never says {words:?}:\n{}", self.told.join("\n"));
             };
             let found = line.contains(words);
-            self.told.push(line);
+            self.told.push(line.clone());
             if found {
-                return;
+                return line;
             }
         }
     }
@@ -71,7 +74,7 @@ impl Drop for Firmware {
     }
 }
 
-/// The owner's part of the bundled scene: the doorway, an enrolment by the button, a homecoming.
+/// The owner's part of the bundled scene, and a stranger: the doorway, an enrolment by the button, a homecoming, a refusal.
 fn film(folder: &Path) {
     fs::create_dir(folder).unwrap();
     let scene = Path::new(env!("CARGO_MANIFEST_DIR")).join("boards/sim/scene.mjpeg");
@@ -79,10 +82,10 @@ fn film(folder: &Path) {
     let starts: Vec<usize> =
         bytes.windows(3).enumerate().filter(|(_, at)| at == b"\xff\xd8\xff").map(|(at, _)| at).collect();
     assert_eq!(starts.len(), 450, "the scene has 450 frames");
-    fs::write(folder.join("owner.mjpeg"), &bytes[..starts[141]]).unwrap();
+    fs::write(folder.join("film.mjpeg"), &bytes[..starts[189]]).unwrap();
     let events = [(2_500, "button_press"), (2_700, "button_release")];
     let events = events.map(|(at, kind)| format!("[[event]]\nat_ms = {at}\nkind = \"{kind}\"\n")).concat();
-    fs::write(folder.join("scene.toml"), format!("frames = \"owner.mjpeg\"\nfps = 10\n{events}")).unwrap();
+    fs::write(folder.join("scene.toml"), format!("frames = \"film.mjpeg\"\nfps = 10\n{events}")).unwrap();
 }
 
 struct Tool {
@@ -114,19 +117,17 @@ fn text(bytes: &[u8]) -> String {
 const CABLE: [&str; 4] = ["--port", "lock.tty", "--key", "owner.key"];
 
 #[test]
-fn a_package_comes_in_while_the_door_is_served_and_the_owner_needs_no_new_enrolment() {
+fn a_trained_embedder_follows_another_while_the_door_is_served_and_nobody_enrols_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    fs::create_dir(path.join("models")).unwrap();
-    released_but_for_the_embedder(&path.join("models"), Student::A);
     film(&path.join("film"));
-    let mut key: File =
+    let mut file: File =
         fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path.join("owner.key")).unwrap();
-    key.write_all(owner().to_pem().as_bytes()).unwrap();
+    file.write_all(key().to_pem().as_bytes()).unwrap();
     let tool = Tool { folder: path.to_owned() };
     tool.says(&["pack", "--version", "3", "--out", "new.flm", "--key", "owner.key"]);
 
-    let mut firmware = Firmware::start(path);
+    let mut firmware = Firmware::start(path, Student::Earlier.folder());
     firmware.wait_for("enrolled person 1");
     firmware.wait_for("opened for person 1");
     let refused = tool.run(&[&["flash", "new.flm"], &CABLE[..]].concat());
@@ -143,10 +144,19 @@ fn a_package_comes_in_while_the_door_is_served_and_the_owner_needs_no_new_enrolm
     let opened = firmware.count("opened for person 1");
     let said = tool.says(&[&["flash", "new.flm"], &CABLE[..]].concat());
     assert!(said.contains("version 3 is active"), "{said}");
+    let frames = firmware.wait_for("frames were looked at since it was announced");
+    let count = frames.split_whitespace().rev().nth(8).and_then(|word| word.parse::<u32>().ok());
+    assert!(count.is_some_and(|count| count > 10), "{frames}");
     firmware.wait_for("started anew");
     assert!(firmware.count("package 3 is confirmed") == 1, "{}", firmware.told.join("\n"));
     firmware.wait_for("opened for person 1");
-    println!("opened {opened} times before the update, again after it; {said}");
+    firmware.wait_for("refused: Unknown");
+    let everybody = firmware.count("opened for person");
+    assert_eq!(everybody, firmware.count("opened for person 1"), "{}", firmware.told.join("\n"));
+    println!(
+        "opened {opened} times before the update, {} times after it; the stranger was refused; {frames}; {said}",
+        everybody - opened
+    );
 
     let status = tool.says(&["status", "--port", "lock.tty", "--json"]);
     assert!(status.contains("\"version\":3") && status.contains("\"enrol_again\":0"), "{status}");

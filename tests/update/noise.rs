@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::cuts::owned;
 use crate::desk::{Running, blank};
-use crate::packages::Student;
+use crate::students::Student;
 
 /// Bytes that may come: noise, whole frames of noise, whole frames that begin as messages do.
 fn piece() -> impl Strategy<Value = Vec<u8>> {
@@ -40,13 +40,13 @@ proptest! {
     fn any_bytes_give_answers_or_silence_and_change_nothing(
         pieces in prop::collection::vec(piece(), 1..40), drains in any::<bool>()
     ) {
-        let mut running = Running::start(owned(1, 0), Student::A, Duration::ZERO);
+        let mut running = Running::start(owned(Student::SmallA, 1, 0), Student::SmallA, Duration::ZERO);
         let before = running.parts.gallery.with_flash(|flash| flash.image().to_vec());
         let mut now = Duration::ZERO;
         for piece in pieces {
             now += Duration::from_millis(20);
             running.line().receive(&piece, now);
-            running.work(now);
+            running.turn(now);
             let waiting = running.line().outgoing().len();
             prop_assert!(waiting < 12 << 10, "{} bytes wait", waiting);
             if drains {
@@ -60,15 +60,15 @@ proptest! {
 
 #[test]
 fn a_cable_that_is_pulled_within_a_frame_leaves_no_trace() {
-    let mut running = Running::start(blank(), Student::A, Duration::ZERO);
+    let mut running = Running::start(blank(Student::SmallA), Student::SmallA, Duration::ZERO);
     let mut hello = Vec::new();
     let message = ToLock::Hello { session: 1, protocol: 1 };
     frame::encode(&postcard::to_allocvec(&message).expect("serialisable"), &mut hello);
     let now = Duration::from_secs(1);
     running.line().receive(&hello[..hello.len() - 2], now);
-    running.work(now);
+    running.turn(now);
     running.line().cut();
     running.line().receive(&hello, now);
-    running.work(now);
+    running.turn(now);
     assert!(!running.line().outgoing().is_empty(), "a whole hello is answered");
 }
