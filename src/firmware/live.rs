@@ -62,8 +62,8 @@ pub fn attend(board: &Board, scene: &Scene, options: &SimOptions, link: &Path) -
     let is_port = link.exists() && !link.is_symlink();
     let mut port = if is_port { None } else { Some(Port::pseudo_terminal(link)?) };
     let (stop, quit) = io::pipe()?;
-    let hands =
-        Hands { waiting: scene.hands.clone().into(), began: monotonic(), typed: typed(quit.try_clone()?)? };
+    let waiting = Arc::new(Mutex::new(scene.hands.clone().into()));
+    let hands = Hands { waiting, began: monotonic(), typed: typed(quit.try_clone()?)? };
     loop {
         let mut service = service(board, scene, options, is_port.then_some(link), hands.clone())?;
         if let Some(port) = port.take() {
@@ -130,10 +130,10 @@ impl Camera for Paced {
     }
 }
 
-/// Buttons that the scene and the terminal press. A restart of the device leaves them as they are.
+/// Buttons that the scene and the terminal press, each once: a restart of the device takes none of it back.
 #[derive(Clone)]
 struct Hands {
-    waiting: VecDeque<(Duration, Hand)>,
+    waiting: Arc<Mutex<VecDeque<(Duration, Hand)>>>,
     began: Duration,
     typed: Typed,
 }
@@ -142,9 +142,9 @@ type Typed = Arc<Mutex<VecDeque<(Input, bool)>>>;
 
 impl Inputs for Hands {
     fn next(&mut self, now: Duration) -> Option<(Input, bool)> {
-        let due = |(at, _): &&(Duration, Hand)| self.began + *at <= now;
-        if self.waiting.front().filter(due).is_some() {
-            return self.waiting.pop_front().map(|(_, hand)| input_of(hand));
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.front().is_some_and(|(at, _)| self.began + *at <= now) {
+            return waiting.pop_front().map(|(_, hand)| input_of(hand));
         }
         self.typed.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
