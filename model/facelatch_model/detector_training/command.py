@@ -6,6 +6,7 @@ import argparse
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -18,6 +19,9 @@ from ..packs import read_pack
 from ..quality import read_pairs
 from . import extremes, labels, measure, release
 from .train import Recipe, Training
+
+NEARLY_ALL = 0.95
+"""Share of faces found that the card calls enough for a size."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -101,5 +105,12 @@ def measure_released(arguments: argparse.Namespace) -> None:
     for name, grey in (("colour", False), ("grey", True)):
         metrics[name] = measure.measure(device, pictures, theirs, empty, pairs, grey)
     path.write_text(json.dumps(metrics, indent=1) + "\n")
+    (arguments.out / "detector.md").write_text(card_of(metrics))
+
+
+def card_of(metrics: dict[str, Any]) -> str:
+    """The card of what was measured."""
     notes = (Path(__file__).parent / "notes.md").read_text()
-    (arguments.out / "detector.md").write_text(card.filled("detector_training/card.md.jinja", notes=notes, **metrics))
+    sizes = metrics["extremes"]["pixels"]
+    needed = next((size["step"] for size in sizes if size["found"] >= NEARLY_ALL * size["faces"]), None)
+    return card.filled("detector_training/card.md.jinja", notes=notes, needed=needed, **metrics)
