@@ -177,6 +177,14 @@ class Machine:
         """The daemon's next log line that matches."""
         return self.wait_for(lambda e: e.kind == "log" and bool(re.search(pattern, e.what)), f"log {pattern!r}", within)
 
+    def logged(self, pattern: str, since: float) -> str:
+        """What the first group of `pattern` matched in the daemon's last such line since a moment."""
+        lines = [re.search(pattern, e.what) for e in self.events if e.kind == "log" and e.at >= since]
+        found = [line[1] for line in lines if line]
+        if not found:
+            raise Unexpected(f"log {pattern!r}: not seen")
+        return found[-1]
+
     def pin(self, name: str, level: int, within: float) -> Event:
         """An output's next change to `level`."""
         return self.wait_for(lambda e: e.kind == "pin" and e.what == f"{name} {level}", f"{name} at {level}", within)
