@@ -49,6 +49,12 @@ def parts(board: dict) -> list[Part]:
         (outputs["red"], "red light", "LED with 330 Ω to ground", "#e65100"),
         (outputs["buzzer"], "buzzer", "NPN, 1 kΩ at its base; 5 V buzzer", "#455a64"),
     ]
+    keypad = board.get("access", {}).get("keypad", {})
+    for side in ("rows", "columns"):
+        found += [
+            ({"name": line}, f"keypad, {side.removesuffix('s')} {number}", "1 kΩ in line", "#00695c")
+            for number, line in enumerate(keypad.get(side, ()), start=1)
+        ]
     return [Part(pin_name(line["name"]), *words) for line, *words in found if line["name"]]
 
 

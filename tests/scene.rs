@@ -7,17 +7,21 @@ use std::time::Duration;
 use facelatch::board::BOARD;
 use facelatch::board::schema::{Board, Camera, CameraKind, Log};
 use facelatch::camera::{Frame, PixelFormat};
+use facelatch::door::keypad::Key;
+use facelatch::door::{PersonId, Refusal, Signal};
 use facelatch::face::models::ModelFolder;
+use facelatch::firmware::clock::calendar;
 use facelatch::firmware::device::Note;
 use facelatch::firmware::eyes::Eyes;
 use facelatch::firmware::judge::Liveness;
 use facelatch::firmware::report::Outcome;
-use facelatch::firmware::scene::Scene;
+use facelatch::firmware::scene::{Hand, Scene};
 use facelatch::firmware::sim::{SimError, SimOptions, play};
 use facelatch::firmware::start::{open_gallery, open_log};
+use facelatch::firmware::week::WeekClock;
 use facelatch::flash::audit::verify;
 use facelatch::flash::{Event, Happening, Moment, Record};
-use facelatch::gallery::Visit;
+use facelatch::gallery::{Access, Pin, Visit};
 use facelatch::host::cluster::distance_at;
 use facelatch::host::models::embedder_manifest;
 use facelatch::host::visitors::Visitors;
@@ -84,6 +88,88 @@ fn the_strike_is_never_driven_longer_than_its_pulse_and_the_way_to_it_is_told_st
         let most = Duration::from_millis(BOARD.lock.pulse_ms) + Duration::from_millis(100);
         assert!(*to - *from <= most, "{pair:?}");
     }
+}
+
+/// A lock on which everybody of the bundled scene is enrolled, and needs `access` besides the face.
+fn guarded(folder: &Path, access: &Access) -> Scene {
+    run(&scene(), &options(folder)).expect("plays");
+    let mut gallery = open_gallery(&BOARD, folder, &folder.join("flash")).expect("a gallery");
+    let people: Vec<u32> = gallery.people().iter().map(|person| person.id).collect();
+    people.iter().for_each(|id| gallery.set_access(*id, access.clone()).expect("kept"));
+    Scene { hands: Vec::new(), ..scene() }
+}
+
+fn is_opened((_, _, note): &(Duration, Option<usize>, Note)) -> bool {
+    matches!(note, Note::Opened { .. })
+}
+
+/// What comes of typing these keys as soon as the PIN is asked for.
+fn typed(keys: &str) -> Vec<Note> {
+    let (folder, pin) = (temporary(), Pin::new("2580").ok());
+    let scene = guarded(folder.path(), &Access { pin, hours: None });
+    let asks = |(at, _, note): &(Duration, _, Note)| (*note == Note::Shows(Signal::EnterPin)).then_some(*at);
+    let silent = run(&scene, &options(folder.path())).expect("plays");
+    assert!(!silent.notes.iter().any(is_opened), "the face alone opened");
+    let asked = silent.notes.iter().find_map(asks).expect("the PIN is asked for");
+
+    let folder = temporary();
+    let scene = guarded(folder.path(), &Access { pin, hours: None });
+    let keys = keys.chars().map(|key| Key::try_from(key).expect("a key")).enumerate();
+    let hands =
+        keys.map(|(place, key)| (asked + Duration::from_millis(150) * (place as u32 + 1), Hand::Key(key)));
+    let outcome = run(&Scene { hands: hands.collect(), ..scene }, &options(folder.path())).expect("plays");
+    outcome.notes.into_iter().map(|(_, _, note)| note).collect()
+}
+
+#[test]
+fn whoever_needs_a_pin_is_let_in_by_face_and_pin_together() {
+    let notes = typed("9*2580#");
+    let opened = notes.iter().find_map(|note| match note {
+        Note::Opened { name, .. } => Some(name.as_str()),
+        _ => None,
+    });
+    assert_eq!(opened, Some("owner"), "{notes:?}");
+
+    let notes = typed("2581#");
+    assert!(notes.contains(&Note::Refused(Refusal::WrongPin(PersonId(1)))), "{notes:?}");
+    assert!(!notes.iter().any(|note| matches!(note, Note::Opened { .. })), "{notes:?}");
+    assert!(!format!("{notes:?}").contains("258"), "digits are told");
+}
+
+#[test]
+fn out_of_hours_a_face_is_told_so_and_not_let_in() {
+    let folder = temporary();
+    let clock = WeekClock::new(&BOARD.access.time_zone, calendar).expect("a time zone");
+    let far_off = clock.now().map_or(0, |today| (today.day + 3) % 7);
+    let day = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"][usize::from(far_off)];
+    let hours = format!("{day} 00:00-24:00").parse().ok();
+    let scene = guarded(folder.path(), &Access { pin: None, hours });
+    let outcome = run(&scene, &options(folder.path())).expect("plays");
+    let refused = Note::Refused(Refusal::OutOfHours(PersonId(1)));
+    assert!(outcome.notes.iter().any(|(_, _, note)| *note == refused), "{:?}", outcome.notes);
+    assert!(!outcome.notes.iter().any(is_opened), "{:?}", outcome.notes);
+}
+
+#[test]
+fn a_board_file_whose_time_zone_or_keypad_cannot_be_is_refused_by_name() {
+    let folder = temporary();
+    let good = std::fs::read_to_string(root().join("boards/sim.toml")).expect("the board's file");
+    let check = |access: &str| {
+        let file = folder.path().join("sim.toml");
+        std::fs::write(&file, format!("{good}\n[access]\n{access}\n")).expect("written");
+        let output = Command::new(env!("CARGO_BIN_EXE_facelatchd")).arg("--check-config").arg(&file).output();
+        let output = output.expect("the program starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let keypad = r#"keypad = { rows = ["a", "b", "c", "d"], columns = ["e", "f", "g"] }"#;
+    assert_eq!(
+        check(&format!("time_zone = \"CET-1CEST,M3.5.0,M10.5.0/3\"\n{keypad}")),
+        (Some(0), String::new())
+    );
+    let (code, told) = check("time_zone = \"Europe/Berlin\"");
+    assert!(code == Some(2) && told.contains("access.time_zone") && told.contains("CET-1CEST"), "{told}");
+    let (code, told) = check(&keypad.replace("\"d\"", "\"strike\""));
+    assert!(code == Some(2) && told.contains("which lock.line uses already"), "{told}");
 }
 
 #[test]

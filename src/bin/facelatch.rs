@@ -15,8 +15,8 @@ use facelatch::host::ink::Ink;
 use facelatch::host::keygen::Owner;
 use facelatch::host::output::{Form, Json};
 use facelatch::host::{
-    bench, calibrate, cluster, cohort, doctor, eval, faces, flash, info, keygen, log, models, pack, people,
-    snapshot, status, visitors, watch,
+    bench, calibrate, cluster, cohort, doctor, eval, faces, flash, info, keygen, keypad, log, models, pack,
+    people, snapshot, status, visitors, watch,
 };
 
 const MODELS_EXAMPLES: &str = "Examples:
@@ -113,7 +113,13 @@ enum Command {
     /// Sends a package to a lock over the owner's cable, and waits until it is active.
     #[command(after_help = EXIT_STATUS)]
     Flash(flash::FlashOptions),
-    /// Lists, renames and deletes who is enrolled on a lock.
+    /// Types a PIN on the keypad of a lock that has none.
+    #[command(after_help = [keypad::HELP, "\n\n", EXIT_STATUS].concat())]
+    Keypad {
+        #[command(flatten)]
+        cable: Cable,
+    },
+    /// Lists, renames and deletes who is enrolled on a lock, and says what is asked of them.
     #[command(after_help = EXIT_STATUS)]
     People {
         #[command(subcommand)]
@@ -280,6 +286,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::People { command, cable, owner, form } => {
             people::run(&command, (&cable, &owner, &form), out)?;
         }
+        Command::Keypad { cable } => keypad::run(&cable, out)?,
         Command::Status { cable, form } => status::run(&cable, &form, out)?,
         Command::Owner { command, cable, owner } => status::owner(&command, &cable, &owner, out)?,
         Command::SetTime { cable, owner } => status::set_time(&cable, &owner, out)?,

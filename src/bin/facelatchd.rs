@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 use facelatch::board::{BOARD, Board, schema};
+use facelatch::firmware::clock::calendar;
+use facelatch::firmware::week::WeekClock;
 
 /// A face-recognition door lock.
 ///
@@ -154,6 +156,7 @@ fn check(file: Option<&Path>) -> Result<()> {
     };
     let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     let board = schema::read(&path.display().to_string(), &text)?;
+    WeekClock::new(&board.access.time_zone, calendar).with_context(|| path.display().to_string())?;
     println!("{} is good: {}", path.display(), summary(&board));
     Ok(())
 }

@@ -72,6 +72,16 @@ mod tests {
     fn a_line_used_twice_and_a_pin_that_does_not_exist_are_refused() {
         let twice = complaint("name = \"exit\"", "name = \"strike\"");
         assert!(twice.contains("which lock.line uses already"), "{twice}");
+        let keypad = |rows: &str| {
+            let keypad = format!("keypad = {{ rows = {rows}, columns = [\"c1\", \"c2\", \"c3\"] }}");
+            complaint("[serial]", &format!("[access]\n{keypad}\n[serial]"))
+        };
+        let shared = keypad(r#"["r1", "r2", "r3", "exit"]"#);
+        assert!(shared.contains("access.keypad is \"exit\", which inputs.exit_button uses"), "{shared}");
+        let nameless = keypad(r#"["r1", "r2", "r3", ""]"#);
+        assert!(nameless.contains("a line without a name"), "{nameless}");
+        let few = keypad(r#"["r1", "r2", "r3"]"#);
+        assert!(few.contains("length 3") && few.contains("4"), "{few}");
         let missing = complaint("name = \"strike\"", "name = \"GPIO54\"");
         assert!(missing.contains("GPIO0 to GPIO27"), "{missing}");
     }

@@ -70,6 +70,9 @@ pub struct Board {
     pub flash: Flash,
     /// The owner's cable.
     pub serial: Serial,
+    /// What people may need besides a face.
+    #[serde(default)]
+    pub access: Access,
 }
 
 impl Board {
@@ -351,6 +354,39 @@ pub struct Serial {
     pub device: Text,
     /// Bits a second at the start of a session.
     pub baud: u32,
+}
+
+/// What people may need besides a face.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Access {
+    /// POSIX time zone in which people's hours are, such as `CET-1CEST,M3.5.0,M10.5.0/3`.
+    pub time_zone: Text,
+    /// Where PINs are typed.
+    pub keypad: Option<Keypad>,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self { time_zone: Text("UTC0"), keypad: None }
+    }
+}
+
+/// A keypad of twelve keys, by the names of its lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keypad {
+    /// Its rows, from the top: driven to ground one after the other.
+    pub rows: [Text; 4],
+    /// Its columns, from the left: read, with the chip's resistor to the supply.
+    pub columns: [Text; 3],
+}
+
+impl Keypad {
+    /// The names of all its lines.
+    pub fn lines(&self) -> impl Iterator<Item = &Text> {
+        self.rows.iter().chain(&self.columns)
+    }
 }
 
 /// Reads and checks a board file. `file` names it in errors.

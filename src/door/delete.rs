@@ -3,9 +3,9 @@
 use core::time::Duration;
 
 use super::countdown::Countdown;
-use super::enrol::authorise;
 use super::event::Frame;
 use super::evidence::{Agreement, Evidence, Face, PersonId, Sighting};
+use super::proof::Proof;
 use super::signal::Signal;
 
 /// Where a deletion stands.
@@ -13,8 +13,8 @@ use super::signal::Signal;
 pub enum DeleteStage {
     /// Somebody who may administer has to be recognised first.
     Authorise {
-        /// What the frames say so far.
-        evidence: Evidence,
+        /// What frames and PIN say so far.
+        proof: Proof,
     },
     /// The person has to be recognised.
     Choose {
@@ -30,7 +30,7 @@ pub enum DeleteStage {
 
 impl DeleteStage {
     pub(super) fn begin() -> Self {
-        Self::Authorise { evidence: Evidence::default() }
+        Self::Authorise { proof: Proof::default() }
     }
 
     /// Who is to be deleted, once that person was recognised.
@@ -52,7 +52,7 @@ impl DeleteStage {
     /// `time` passes.
     pub(super) fn pass(&mut self, time: Duration, gap: Duration) {
         match self {
-            Self::Authorise { evidence } => evidence.pass(time, gap),
+            Self::Authorise { proof } => proof.pass(time, gap),
             Self::Choose { evidence, giver, .. } => {
                 evidence.pass(time, gap);
                 if giver.as_mut().is_some_and(|(_, away)| away.pass(time)) {
@@ -62,39 +62,27 @@ impl DeleteStage {
         }
     }
 
-    /// What the frames say of a face that wants to authorise.
-    pub(super) fn authorising(&mut self) -> Option<&mut Evidence> {
-        match self {
-            Self::Authorise { evidence } => Some(evidence),
-            Self::Choose { .. } => None,
-        }
+    /// The person is to be chosen; `away`: how long nobody must be in view before `giver` may be.
+    pub(super) fn choose(giver: PersonId, away: Duration) -> Self {
+        let giver = Some((giver, Countdown::new(away)));
+        Self::Choose { evidence: Evidence::default(), giver, chosen: None }
     }
 
-    /// Takes a frame; returns whether somebody was recognised. `away`: how long nobody must be in view before the
-    /// giver may be chosen.
+    /// Takes a frame; returns whether somebody was recognised. Nothing comes of it before it was authorised.
     pub(super) fn see(&mut self, (sighting, age): Frame<'_>, agreement: &Agreement, away: Duration) -> bool {
-        match self {
-            Self::Authorise { evidence } => {
-                let Some(person) = authorise(evidence, (sighting, age), agreement) else { return false };
-                let giver = Some((person, Countdown::new(away)));
-                *self = Self::Choose { evidence: Evidence::default(), giver, chosen: None };
-                true
-            }
-            Self::Choose { evidence, giver, chosen } => {
-                if let (Some((_, left)), true) = (giver.as_mut(), sighting.face().is_some()) {
-                    *left = Countdown::new(away);
-                }
-                let Sighting::One(face) = sighting else {
-                    evidence.clear();
-                    return false;
-                };
-                let passed_over = giver.map(|(person, _)| person);
-                let person = face.person.filter(|(person, _)| Some(*person) != passed_over);
-                evidence.add(&Face { person, ..*face }, age, agreement);
-                let agreed = evidence.agreed(agreement);
-                *chosen = agreed.or(*chosen);
-                agreed.is_some()
-            }
+        let Self::Choose { evidence, giver, chosen } = self else { return false };
+        if let (Some((_, left)), true) = (giver.as_mut(), sighting.face().is_some()) {
+            *left = Countdown::new(away);
         }
+        let Sighting::One(face) = sighting else {
+            evidence.clear();
+            return false;
+        };
+        let passed_over = giver.map(|(person, _)| person);
+        let person = face.person.filter(|known| Some(known.id) != passed_over);
+        evidence.add(&Face { person, ..*face }, age, agreement);
+        let agreed = evidence.agreed(agreement);
+        *chosen = agreed.or(*chosen);
+        agreed.is_some()
     }
 }

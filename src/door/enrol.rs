@@ -4,7 +4,8 @@ use core::time::Duration;
 
 use super::countdown::Countdown;
 use super::event::Frame;
-use super::evidence::{Agreement, Evidence, Obstacle, PersonId, Sighting};
+use super::evidence::{Obstacle, PersonId, Sighting};
+use super::proof::Proof;
 use super::signal::Signal;
 
 /// How an enrolment runs.
@@ -73,8 +74,8 @@ impl EnrolFailure {
 pub enum EnrolStage {
     /// Somebody who may administer has to be recognised first.
     Authorise {
-        /// What the frames say so far.
-        evidence: Evidence,
+        /// What frames and PIN say so far.
+        proof: Proof,
     },
     /// Templates are taken.
     Take {
@@ -94,8 +95,6 @@ pub enum EnrolStage {
 pub(super) enum Progress {
     /// Nothing new.
     Waiting,
-    /// An administrator was recognised.
-    Authorised,
     /// Take this frame's template.
     Take,
     /// Take it; it is the last: store the person.
@@ -107,7 +106,7 @@ pub(super) enum Progress {
 impl EnrolStage {
     /// The stage at which an enrolment begins: the first person needs nobody's leave.
     pub(super) fn begin(people: usize) -> Self {
-        if people == 0 { Self::take(None) } else { Self::Authorise { evidence: Evidence::default() } }
+        if people == 0 { Self::take(None) } else { Self::Authorise { proof: Proof::default() } }
     }
 
     pub(super) fn take(authorised_by: Option<PersonId>) -> Self {
@@ -117,18 +116,10 @@ impl EnrolStage {
     /// `time` passes.
     pub(super) fn pass(&mut self, time: Duration, gap: Duration) {
         match self {
-            Self::Authorise { evidence } => evidence.pass(time, gap),
+            Self::Authorise { proof } => proof.pass(time, gap),
             Self::Take { spacing, .. } => {
                 spacing.pass(time);
             }
-        }
-    }
-
-    /// What the frames say of a face that wants to authorise.
-    pub(super) fn authorising(&mut self) -> Option<&mut Evidence> {
-        match self {
-            Self::Authorise { evidence } => Some(evidence),
-            Self::Take { .. } => None,
         }
     }
 
@@ -150,58 +141,28 @@ impl EnrolStage {
         }
     }
 
-    /// What a frame that was taken `age` ago does. `agreement` is the evidence that an administrator must give.
-    pub(super) fn see(
-        &mut self,
-        (sighting, age): Frame<'_>,
-        policy: &EnrolPolicy,
-        agreement: &Agreement,
-    ) -> Progress {
-        match self {
-            Self::Authorise { evidence } => match authorise(evidence, (sighting, age), agreement) {
-                None => Progress::Waiting,
-                Some(person) => {
-                    *self = Self::take(Some(person));
-                    Progress::Authorised
-                }
-            },
-            Self::Take { authorised_by, taken, spacing, obstacle } => {
-                let face = match sighting {
-                    Sighting::Nobody => return Progress::Waiting,
-                    Sighting::Several { .. } => return Progress::Failed(EnrolFailure::TwoFaces),
-                    Sighting::One(face) => face,
-                };
-                *obstacle = face.obstacle;
-                if face.obstacle.is_some() {
-                    return Progress::Waiting;
-                }
-                if let Some((person, _)) = face.person {
-                    let passed_over = *authorised_by == Some(person) && *taken == 0;
-                    let failed = Progress::Failed(EnrolFailure::AlreadyEnrolled);
-                    return if passed_over { Progress::Waiting } else { failed };
-                }
-                if !face.same_as_pending {
-                    return Progress::Failed(EnrolFailure::SomebodyElse);
-                }
-                take_in_turn(taken, spacing, age, policy)
-            }
+    /// What a frame that was taken `age` ago does to the templates; nothing before it was authorised.
+    pub(super) fn see(&mut self, (sighting, age): Frame<'_>, policy: &EnrolPolicy) -> Progress {
+        let Self::Take { authorised_by, taken, spacing, obstacle } = self else { return Progress::Waiting };
+        let face = match sighting {
+            Sighting::Nobody => return Progress::Waiting,
+            Sighting::Several { .. } => return Progress::Failed(EnrolFailure::TwoFaces),
+            Sighting::One(face) => face,
+        };
+        *obstacle = face.obstacle;
+        if face.obstacle.is_some() {
+            return Progress::Waiting;
         }
+        if let Some(known) = face.person {
+            let passed_over = *authorised_by == Some(known.id) && *taken == 0;
+            let failed = Progress::Failed(EnrolFailure::AlreadyEnrolled);
+            return if passed_over { Progress::Waiting } else { failed };
+        }
+        if !face.same_as_pending {
+            return Progress::Failed(EnrolFailure::SomebodyElse);
+        }
+        take_in_turn(taken, spacing, age, policy)
     }
-}
-
-/// The administrator on whom the frames agree.
-pub(super) fn authorise(
-    evidence: &mut Evidence,
-    (sighting, age): Frame<'_>,
-    agreement: &Agreement,
-) -> Option<PersonId> {
-    let Sighting::One(face) = sighting else {
-        evidence.clear();
-        return None;
-    };
-    evidence.add(face, age, agreement);
-    let administers = |person| face.person == Some((person, true));
-    evidence.agreed(agreement).filter(|&person| administers(person))
 }
 
 fn take_in_turn(taken: &mut u8, spacing: &mut Countdown, age: Duration, policy: &EnrolPolicy) -> Progress {

@@ -39,6 +39,13 @@ pub enum Event {
     DoorOpen(bool),
     /// The case was opened or closed.
     Tamper(bool),
+    /// A PIN was entered that is this person's, or is not.
+    Pin {
+        /// Whom [`Action::AskPin`] asked.
+        person: PersonId,
+        /// Whether it is that person's.
+        right: bool,
+    },
     /// The owner, who proved to be it, opens the door.
     OwnerUnlock,
     /// The owner lets the next face be enrolled.
@@ -63,6 +70,32 @@ pub enum Refusal {
     Unknown,
     /// A picture of a face.
     NotAlive,
+    /// Whoever has this person's face entered a wrong PIN.
+    WrongPin(PersonId),
+    /// This person may not come at this time. It is no failure.
+    OutOfHours(PersonId),
+}
+
+impl Refusal {
+    /// Whose face it was, where the frames agreed on that.
+    #[must_use]
+    pub fn person(self) -> Option<PersonId> {
+        match self {
+            Self::Unknown | Self::NotAlive => None,
+            Self::WrongPin(person) | Self::OutOfHours(person) => Some(person),
+        }
+    }
+
+    /// It in words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Unknown => "nobody enrolled has this face",
+            Self::NotAlive => "not a living face",
+            Self::WrongPin(_) => "wrong PIN",
+            Self::OutOfHours(_) => "not at this time",
+        }
+    }
 }
 
 /// Something to be done.
@@ -74,6 +107,8 @@ pub enum Action {
     Opened(PersonId),
     /// Somebody was not let in.
     Refused(Refusal),
+    /// A person's PIN is needed: tell by [`Event::Pin`] whether it is right.
+    AskPin(PersonId),
     /// An enrolment begins: forget templates of an earlier one.
     EnrolBegin,
     /// Take the template of the frame that was just judged.

@@ -4,6 +4,8 @@ use core::time::Duration;
 
 use heapless::Vec;
 
+use super::proof::Known;
+
 /// Frames that can be remembered: the most that `n` of "k of n" may be.
 pub const MAX_WINDOW: usize = 16;
 
@@ -41,8 +43,8 @@ pub struct Face {
     pub captured_at: Duration,
     /// Why this frame cannot be used; `None` when the face is good and alive.
     pub obstacle: Option<Obstacle>,
-    /// The enrolled person that it matches, if any, and whether that person may administer.
-    pub person: Option<(PersonId, bool)>,
+    /// The enrolled person that it matches, if any.
+    pub person: Option<Known>,
     /// During an enrolment: whether it is the person whose templates were taken so far.
     pub same_as_pending: bool,
 }
@@ -111,12 +113,12 @@ impl Evidence {
 
     /// Adds a frame that was taken `age` ago; a face of another track begins anew, and so does one that was away
     /// for longer than the gap: frames agree only when they follow one another. A frame that is not newer than
-    /// the last says nothing again. Frames with an obstacle other than [`Obstacle::NotAlive`] count as seen but
+    /// the last says nothing again: then it returns false. Frames with an obstacle other than [`Obstacle::NotAlive`] count as seen but
     /// not as judged.
-    pub fn add(&mut self, face: &Face, age: Duration, agreement: &Agreement) {
+    pub fn add(&mut self, face: &Face, age: Duration, agreement: &Agreement) -> bool {
         let known = self.track == Some(face.track);
         if known && age >= self.age {
-            return;
+            return false;
         }
         let away = self.age.saturating_sub(age) > agreement.gap;
         if !known || away {
@@ -124,7 +126,7 @@ impl Evidence {
             self.track = Some(face.track);
         }
         self.age = age;
-        let person = face.person.filter(|_| face.obstacle.is_none()).map(|(id, _)| id);
+        let person = face.person.filter(|_| face.obstacle.is_none()).map(|known| known.id);
         while self.window.len() >= agreement.counted.clamp(1, MAX_WINDOW) {
             self.window.remove(0);
         }
@@ -132,6 +134,7 @@ impl Evidence {
         if face.obstacle.is_none() || face.obstacle == Some(Obstacle::NotAlive) {
             self.judged = agreement.refused_after.min(self.judged + 1);
         }
+        true
     }
 
     /// Counts judged frames anew: those so far were one failure.
@@ -181,7 +184,12 @@ mod tests {
             track,
             captured_at: Duration::ZERO,
             obstacle: None,
-            person: person.map(|id| (PersonId(id), false)),
+            person: person.map(|id| Known {
+                id: PersonId(id),
+                administers: false,
+                in_hours: true,
+                needs_pin: false,
+            }),
             same_as_pending: true,
         }
     }

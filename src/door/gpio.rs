@@ -8,9 +8,9 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use gpiocdev::Request;
-use gpiocdev::line::{Bias, EdgeDetection, EdgeKind, Value};
+use gpiocdev::line::{Bias, Drive, EdgeDetection, EdgeKind, Value};
 use gpiocdev::request::Builder;
-pub use gpiocdev_embedded_hal::OutputPin;
+pub use gpiocdev_embedded_hal::{InputPin, OutputPin};
 use thiserror::Error;
 
 use super::inputs::{Handles, Input, Inputs};
@@ -40,9 +40,9 @@ pub enum GpioError {
         #[source]
         source: gpiocdev::Error,
     },
-    /// What was given is no output.
-    #[error("GPIO line \"{line}\" is no output")]
-    NoOutput {
+    /// The line is not what it was asked to be.
+    #[error("GPIO line \"{line}\" cannot be used as the board file says")]
+    Unfit {
         /// Its name in the board file.
         line: String,
         /// The driver's word.
@@ -128,8 +128,7 @@ impl Wire {
         let request = self.request(|builder| {
             builder.as_output(level);
         })?;
-        OutputPin::try_from(request)
-            .map_err(|source| GpioError::NoOutput { line: self.line.to_owned(), source })
+        OutputPin::try_from(request).map_err(|source| GpioError::Unfit { line: self.line.to_owned(), source })
     }
 
     /// Takes the line as an input whose changes are told, without those shorter than `debounce`.
@@ -141,6 +140,28 @@ impl Wire {
             }
         })
     }
+}
+
+/// Takes a line as the row of a keypad: to ground or released.
+///
+/// # Errors
+/// When there is no such line, or it is in use.
+pub fn row(line: &'static str) -> Result<OutputPin, GpioError> {
+    let request = Wire { line, active_low: false, pull: Pull::AsIs }.request(|builder| {
+        builder.as_output(Value::Active).with_drive(Drive::OpenDrain);
+    })?;
+    OutputPin::try_from(request).map_err(|source| GpioError::Unfit { line: line.to_owned(), source })
+}
+
+/// Takes a line as the column of a keypad, with a resistor to the supply.
+///
+/// # Errors
+/// When there is no such line, or it is in use.
+pub fn column(line: &'static str) -> Result<InputPin, GpioError> {
+    let request = Wire { line, active_low: false, pull: Pull::Up }.request(|builder| {
+        builder.as_input();
+    })?;
+    InputPin::try_from(request).map_err(|source| GpioError::Unfit { line: line.to_owned(), source })
 }
 
 /// The chip whose device file or label has this name.

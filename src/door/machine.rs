@@ -7,8 +7,9 @@ use super::countdown::Countdown;
 use super::delete::DeleteStage;
 use super::enrol::{EnrolFailure, EnrolPolicy, EnrolStage};
 use super::event::{Action, Actions, Event, Fault, push};
-use super::evidence::{Agreement, Evidence, Obstacle, PersonId};
+use super::evidence::{Agreement, Obstacle, PersonId};
 use super::lockout::{Lockout, LockoutPolicy};
+use super::proof::Proof;
 use super::signal::Signal;
 use super::strike::{Asking, Strike, StrikePolicy};
 
@@ -21,6 +22,8 @@ pub struct DoorPolicy {
     pub agreement: Agreement,
     /// How long a face must be away before it is looked at anew, after an opening or an enrolment.
     pub settle: Duration,
+    /// How long a PIN is awaited.
+    pub pin_patience: Duration,
     /// A face that stays is one more failure each time that this has passed.
     pub retry: Duration,
     /// How long a result is shown.
@@ -72,8 +75,8 @@ pub enum Mode {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct State {
     pub(super) mode: Mode,
-    /// What the frames say of the face before a door at rest.
-    pub(super) evidence: Evidence,
+    /// What proves whose face is before a door at rest.
+    pub(super) proof: Proof,
     /// What is in the way of that face.
     pub(super) obstacle: Option<Obstacle>,
     /// The track that was counted as a failure, and after which time it is one again.
@@ -106,7 +109,7 @@ impl Door {
         let remaining = kept.remaining.min(policy.lockout.longest_delay);
         let state = State {
             mode: Mode::Idle,
-            evidence: Evidence::default(),
+            proof: Proof::default(),
             obstacle: None,
             failed: None,
             refusal_shown: Countdown::default(),
@@ -167,7 +170,7 @@ impl Door {
     /// Frames that agree, and frames counted, for the face in view.
     #[must_use]
     pub fn votes(&self) -> (usize, usize) {
-        self.state.evidence.votes()
+        self.state.proof.evidence.votes()
     }
 
     /// What lights and buzzer say after the last event.
@@ -179,6 +182,9 @@ impl Door {
         match &self.state.mode {
             Mode::Unlocked { .. } => Signal::Welcome,
             Mode::Settling { shown: Some((signal, left)), .. } if !left.is_over() => *signal,
+            Mode::Enrolling { .. } | Mode::Deleting { .. } if self.asks_pin_of().is_some() => {
+                Signal::EnterPin
+            }
             Mode::Enrolling { stage, .. } => stage.signal(),
             Mode::Deleting { stage, .. } => stage.signal(),
             Mode::Idle | Mode::Settling { .. } => self.idle_signal(),
@@ -186,14 +192,41 @@ impl Door {
     }
 
     fn idle_signal(&self) -> Signal {
-        let State { faults, refusal_shown, obstacle, evidence, .. } = &self.state;
+        let State { faults, refusal_shown, obstacle, proof, .. } = &self.state;
         match obstacle {
             _ if *faults != 0 => Signal::Fault,
             _ if self.is_locked_out() => Signal::LockedOut,
             _ if !refusal_shown.is_over() => Signal::Refused,
+            _ if proof.asks_pin_of().is_some() => Signal::EnterPin,
             Some(obstacle) => Signal::Hindered(*obstacle),
-            None if evidence.is_judged() => Signal::Looking,
+            None if proof.evidence.is_judged() => Signal::Looking,
             None => Signal::Rest,
+        }
+    }
+
+    /// Whose PIN is awaited.
+    #[must_use]
+    pub fn asks_pin_of(&self) -> Option<PersonId> {
+        self.proof().and_then(Proof::asks_pin_of)
+    }
+
+    /// What has to prove who is in view, in the mode that it is in.
+    fn proof(&self) -> Option<&Proof> {
+        match &self.state.mode {
+            Mode::Idle => Some(&self.state.proof),
+            Mode::Enrolling { stage: EnrolStage::Authorise { proof }, .. }
+            | Mode::Deleting { stage: DeleteStage::Authorise { proof }, .. } => Some(proof),
+            _ => None,
+        }
+    }
+
+    /// As [`Door::proof`].
+    pub(super) fn proof_mut(&mut self) -> Option<&mut Proof> {
+        match &mut self.state.mode {
+            Mode::Idle => Some(&mut self.state.proof),
+            Mode::Enrolling { stage: EnrolStage::Authorise { proof }, .. }
+            | Mode::Deleting { stage: DeleteStage::Authorise { proof }, .. } => Some(proof),
+            _ => None,
         }
     }
 
@@ -222,6 +255,7 @@ impl Door {
                 let alarm = self.state.contacts.tamper(*open);
                 alarm.into_iter().for_each(|alarm| push(actions, alarm));
             }
+            Event::Pin { person, right } => self.enter_pin(*person, *right, actions),
             Event::OwnerEnrol => self.begin_enrolment(EnrolStage::take(None), actions),
             Event::Fault(fault, broken) => self.set_fault(*fault, *broken, actions),
             Event::Gallery { people, full } => {
@@ -241,7 +275,7 @@ impl Door {
     fn pass(&mut self, time: Duration, actions: &mut Actions) {
         let (policy, was_driven) = (self.policy, self.is_driven());
         let state = &mut self.state;
-        state.evidence.pass(time, policy.agreement.gap);
+        state.proof.pass(time, policy.agreement.gap);
         state.refusal_shown.pass(time);
         if state.failed.as_mut().is_some_and(|(_, left)| left.pass(time)) {
             state.failed = None;
@@ -296,7 +330,7 @@ impl Door {
     }
 
     pub(super) fn forget_face(&mut self) {
-        self.state.evidence.clear();
+        self.state.proof = Proof::default();
         self.state.obstacle = None;
     }
 
@@ -312,7 +346,7 @@ impl Door {
             return;
         }
         self.state.faults |= fault as u8;
-        self.state.evidence.clear();
+        self.state.proof = Proof::default();
         self.leave_procedure(EnrolFailure::Cancelled, actions);
         if matches!(self.state.mode, Mode::Enrolling { .. } | Mode::Deleting { .. }) {
             self.rest();

@@ -4,8 +4,9 @@ use super::countdown::Countdown;
 use super::delete::DeleteStage;
 use super::enrol::{EnrolFailure, EnrolStage, Progress};
 use super::event::{Action, Actions, Frame, push};
-use super::evidence::Evidence;
+use super::evidence::Sighting;
 use super::machine::{Door, Mode};
+use super::proof::Verdict;
 use super::signal::Signal;
 
 impl Door {
@@ -68,52 +69,76 @@ impl Door {
         self.settle(Some(Signal::Failed(failure)));
     }
 
-    pub(super) fn enrol(&mut self, frame: Frame<'_>, actions: &mut Actions) {
+    /// Takes a frame on the way to an enrolment or a deletion.
+    pub(super) fn proceed(&mut self, frame: Frame<'_>, actions: &mut Actions) {
+        if self.proof_mut().is_some() {
+            return self.authorise(frame, actions);
+        }
         let again = self.patience();
-        let Mode::Enrolling { stage, patience } = &mut self.state.mode else { return };
-        match stage.see(frame, &self.policy.enrol, &self.policy.agreement) {
-            Progress::Waiting => self.count_failure(frame, actions),
-            Progress::Authorised => *patience = again,
-            Progress::Take => push(actions, Action::EnrolTake),
-            Progress::TakeLast => {
-                push(actions, Action::EnrolTake);
-                push(actions, Action::EnrolCommit);
-                self.settle(Some(Signal::Done));
-            }
-            Progress::Failed(failure) => self.fail_procedure(failure, actions),
-        }
-    }
-
-    pub(super) fn choose(&mut self, frame: Frame<'_>, actions: &mut Actions) {
-        let again = self.patience();
-        let Mode::Deleting { stage, patience } = &mut self.state.mode else { return };
-        if stage.see(frame, &self.policy.agreement, self.policy.settle) {
-            *patience = again;
-        } else {
-            self.count_failure(frame, actions);
-        }
-    }
-
-    /// Whoever wants to authorise and may not fails like whoever wants to come in.
-    fn count_failure(&mut self, (sighting, _): Frame<'_>, actions: &mut Actions) {
-        let agreement = self.policy.agreement;
-        let failed = |evidence: &mut Evidence| evidence.is_failure(&agreement);
-        let (Some(face), true) = (sighting.face(), self.authorising().is_some_and(failed)) else { return };
-        if self.refuse(face, actions)
-            && let Some(evidence) = self.authorising()
-        {
-            evidence.begin_another_try();
-        }
-        if self.is_locked_out() {
-            self.fail_procedure(EnrolFailure::NotAuthorised, actions);
-        }
-    }
-
-    fn authorising(&mut self) -> Option<&mut Evidence> {
         match &mut self.state.mode {
-            Mode::Enrolling { stage, .. } => stage.authorising(),
-            Mode::Deleting { stage, .. } => stage.authorising(),
-            _ => None,
+            Mode::Enrolling { stage, .. } => match stage.see(frame, &self.policy.enrol) {
+                Progress::Waiting => {}
+                Progress::Take => push(actions, Action::EnrolTake),
+                Progress::TakeLast => {
+                    push(actions, Action::EnrolTake);
+                    push(actions, Action::EnrolCommit);
+                    self.settle(Some(Signal::Done));
+                }
+                Progress::Failed(failure) => self.fail_procedure(failure, actions),
+            },
+            Mode::Deleting { stage, patience } => {
+                let recognised = stage.see(frame, &self.policy.agreement, self.policy.settle);
+                *patience = if recognised { again } else { *patience };
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes a frame of whoever wants to give leave. Whoever may not fails like whoever wants to come in.
+    fn authorise(&mut self, (sighting, age): Frame<'_>, actions: &mut Actions) {
+        let (agreement, wait) = (self.policy.agreement, self.policy.pin_patience);
+        let Some(proof) = self.proof_mut() else { return };
+        let Sighting::One(face) = sighting else {
+            proof.evidence.clear();
+            return;
+        };
+        if !proof.evidence.add(face, age, &agreement) {
+            return;
+        }
+        let administers = face.person.is_some_and(|known| known.administers);
+        match if administers { proof.verdict(face, &agreement, wait) } else { Verdict::Open } {
+            Verdict::Open => {
+                self.count_failure(face, actions);
+                self.end_when_locked_out(actions);
+            }
+            Verdict::AskPin(person) => {
+                self.renew_patience();
+                push(actions, Action::AskPin(person));
+            }
+            Verdict::PinAwaited | Verdict::OutOfHours(_) => {}
+            Verdict::Proven(person) => {
+                match &mut self.state.mode {
+                    Mode::Enrolling { stage, .. } => *stage = EnrolStage::take(Some(person)),
+                    Mode::Deleting { stage, .. } => *stage = DeleteStage::choose(person, self.policy.settle),
+                    _ => {}
+                }
+                self.renew_patience();
+            }
+        }
+    }
+
+    fn renew_patience(&mut self) {
+        let again = self.patience();
+        if let Mode::Enrolling { patience, .. } | Mode::Deleting { patience, .. } = &mut self.state.mode {
+            *patience = again;
+        }
+    }
+
+    /// Nobody enrols or deletes while nobody is let in.
+    pub(super) fn end_when_locked_out(&mut self, actions: &mut Actions) {
+        let runs = matches!(self.state.mode, Mode::Enrolling { .. } | Mode::Deleting { .. });
+        if runs && self.is_locked_out() {
+            self.fail_procedure(EnrolFailure::NotAuthorised, actions);
         }
     }
 }

@@ -16,6 +16,10 @@ pub enum Signal {
     Welcome,
     /// Looked at and not let in.
     Refused,
+    /// Enter the PIN.
+    EnterPin,
+    /// Known, but not at this time.
+    OutOfHours,
     /// Nobody is let in for a while.
     LockedOut,
     /// Enrolment: somebody who may administer has to show first.
@@ -57,6 +61,8 @@ impl Signal {
             Self::Hindered(_) => (0b1000_0000, 0b0000_1000, 0),
             Self::Welcome => (0xFF, 0, 0b1100_0000),
             Self::Refused => (0, 0xFF, 0b1010_1000),
+            Self::EnterPin => (0b1010_0000, 0, 0b1000_0000),
+            Self::OutOfHours => (0, 0b1100_0000, 0b1010_0000),
             Self::LockedOut => (0, 0b1111_0000, 0),
             Self::ShowAdministrator => (0b1100_1100, 0b0011_0011, 0),
             Self::Look => (0b1100_1100, 0, 0),
@@ -79,6 +85,8 @@ impl Signal {
             Self::Hindered(obstacle) => obstacle.advice(),
             Self::Welcome => "welcome",
             Self::Refused => "refused",
+            Self::EnterPin => "enter the PIN",
+            Self::OutOfHours => "not at this time",
             Self::LockedOut => "locked out, wait",
             Self::ShowAdministrator => "show an administrator's face first",
             Self::Look => "look into the camera",

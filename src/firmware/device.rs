@@ -20,7 +20,9 @@ use super::judge::{Judge, Judgement};
 use super::latency::{Latencies, Passage};
 use super::monitor::Monitor;
 use crate::door::contacts::{ALARM, GRACE};
+use crate::door::keypad::{Key, Typed};
 use crate::door::panel::Panel;
+use crate::door::proof::PIN_PATIENCE;
 use crate::door::{
     Action, Agreement, ContactPolicy, Door, DoorPolicy, EnrolFailure, EnrolPolicy, Event, Fault, Lockout,
     LockoutPolicy, Mode, PersonId, Refusal, Signal, StrikePolicy,
@@ -91,6 +93,7 @@ pub struct Device<F: NorFlash, P: Panel> {
     shown: Signal,
     notes: Notes,
     next_name: Option<String>,
+    typed: Typed,
     latencies: Latencies,
     /// When the strike was last driven, by [`monotonic`].
     driven_at: Option<Duration>,
@@ -136,6 +139,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
             shown: Signal::Rest,
             notes,
             next_name: None,
+            typed: Typed::default(),
             latencies: Latencies::default(),
             driven_at: None,
             monitor: Monitor::default(),
@@ -219,6 +223,15 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         if let Err(error) = self.journal.write_all() {
             self.notes.push(Note::Failed(format!("the log is not written any more: {error}")));
         }
+    }
+
+    /// Takes a key of the keypad; nobody hears it unless a PIN is awaited.
+    pub fn key(&mut self, key: Key, now: Duration) {
+        let Some(person) = self.door.asks_pin_of() else { return };
+        let Some(digits) = self.typed.take(key) else { return };
+        let pin = self.gallery.person(person.0).and_then(|person| person.access.pin);
+        let right = pin.is_some_and(|pin| pin.is(&digits));
+        self.happen(&Event::Pin { person, right }, now);
     }
 
     /// The name of whoever is enrolled next; without it people are called by their order.
@@ -342,6 +355,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
                 self.notes.push(Note::Refused(reason));
                 self.keep_visit(reason, now);
             }
+            Action::AskPin(_) => self.typed.forget(),
             Action::EnrolBegin => self.forget_pending(),
             Action::EnrolTake => self.take_template(),
             Action::EnrolCommit => self.enrol(now),
@@ -506,6 +520,7 @@ pub fn policy_of(board: &crate::board::Board) -> DoorPolicy {
             gap: milliseconds(recognition.newest_frame_max_age_ms),
         },
         settle: milliseconds(lock.settle_ms),
+        pin_patience: PIN_PATIENCE,
         retry: milliseconds(lockout.retry_ms),
         show_result: milliseconds(enrolment.show_result_ms),
         long_press: milliseconds(inputs.long_press_ms),

@@ -87,13 +87,17 @@ impl<F: NorFlash<Error: Debug>> Journal<F> {
         };
         let what = match action {
             Action::Opened(PersonId(person)) => of(Event::Opened, Some(person)),
-            Action::Refused(reason) => of(event_of(reason), nearest.map(|found| found.person)),
+            Action::Refused(reason) => {
+                let agreed = reason.person().map(|PersonId(person)| person);
+                of(event_of(reason), agreed.or(nearest.map(|found| found.person)))
+            }
             Action::EnrolAbort(failure) => Event::NotEnrolled.because(reason_of(failure)),
             Action::Keep(lockout) if !lockout.remaining.is_zero() => Event::LockedOut.into(),
             Action::ForcedOpen => Event::ForcedOpen.into(),
             Action::HeldOpen => Event::HeldOpen.into(),
             Action::Tampered => Event::Tampered.into(),
             Action::Strike(_)
+            | Action::AskPin(_)
             | Action::EnrolBegin
             | Action::EnrolTake
             | Action::EnrolCommit
@@ -172,6 +176,8 @@ fn event_of(refusal: Refusal) -> Event {
     match refusal {
         Refusal::Unknown => Event::Unknown,
         Refusal::NotAlive => Event::NotAlive,
+        Refusal::WrongPin(_) => Event::WrongPin,
+        Refusal::OutOfHours(_) => Event::OutOfHours,
     }
 }
 

@@ -5,12 +5,13 @@ use std::time::Duration;
 use embedded_storage_async::nor_flash::NorFlash;
 
 use super::eyes::{AlignedCrop, View};
-use crate::door::{Face, Obstacle, PersonId, Sighting};
+use super::week::WeekClock;
+use crate::door::{Face, Known, Obstacle, PersonId, Sighting};
 use crate::face::analyze::{Close, Observation};
 use crate::face::nms::MAX_FACES;
 use crate::face::quality::{Flaw, Gate};
 use crate::face::template::Template;
-use crate::gallery::{Gallery, Match, MatchPolicy, Role};
+use crate::gallery::{Gallery, Hours, Match, MatchPolicy, Person, Role};
 
 /// A second face counts as "two at once" when its eyes are at least this share as far apart as the first's.
 /// A choice: somebody in the background is passed over, somebody beside is not.
@@ -52,17 +53,24 @@ impl Judgement {
 }
 
 /// The rules by which a view is judged.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Judge {
     policy: MatchPolicy,
     liveness: Liveness,
+    clock: Option<WeekClock>,
 }
 
 impl Judge {
-    /// A judge who accepts a person by `policy`.
+    /// A judge who accepts a person by `policy`. Without a clock, whoever has hours is out of them.
     #[must_use]
     pub fn new(policy: MatchPolicy, liveness: Liveness) -> Self {
-        Self { policy, liveness }
+        Self { policy, liveness, clock: None }
+    }
+
+    /// The same judge, who looks at `clock` for people's hours.
+    #[must_use]
+    pub fn with_clock(self, clock: WeekClock) -> Self {
+        Self { clock: Some(clock), ..self }
     }
 
     /// By which distance a person is accepted.
@@ -89,9 +97,7 @@ impl Judge {
         judgement.template.clone_from(&close.template);
         judgement.nearest = close.template.as_ref().and_then(|template| gallery.nearest(template));
         let accepted = judgement.nearest.filter(|found| found.is_accepted(&self.policy));
-        let person = accepted
-            .and_then(|found| gallery.person(found.person))
-            .map(|person| (PersonId(person.id), person.role == Role::Administrator));
+        let person = accepted.and_then(|found| gallery.person(found.person)).map(|person| self.known(person));
         let nearest = Face {
             track: largest.track.map_or(u32::MAX, |id| id.0),
             captured_at,
@@ -102,6 +108,19 @@ impl Judge {
         judgement.sighting =
             if several(&judgement.faces) { Sighting::Several { nearest } } else { Sighting::One(nearest) };
         judgement
+    }
+
+    /// Whoever has hours is out of them while nobody knows the time.
+    fn known(&self, person: &Person) -> Known {
+        let Person { id, role, access, .. } = person;
+        let now = || self.clock.as_ref().and_then(WeekClock::now);
+        let in_hours = |hours: &Hours| now().is_some_and(|time| hours.include(time));
+        Known {
+            id: PersonId(*id),
+            administers: *role == Role::Administrator,
+            in_hours: access.hours.as_ref().is_none_or(in_hours),
+            needs_pin: access.pin.is_some(),
+        }
     }
 
     fn obstacle(&self, close: &Close, alive: bool, enrolling: bool) -> Option<Obstacle> {

@@ -20,12 +20,13 @@ use super::supervisor::Supervisor;
 use super::upgrade::OwnerLink;
 use super::vision::Vision;
 use crate::board::Board;
-use crate::board::schema::{Active, Bias, Line, Outputs};
+use crate::board::schema::{self, Active, Bias, Line, Outputs};
 use crate::camera::v4l::{V4l, V4lSettings};
 use crate::camera::watched::WatchedCamera;
 use crate::camera::{Camera, CameraError};
-use crate::door::gpio::{GpioError, GpioInputs, Pull, Wire};
+use crate::door::gpio::{GpioError, GpioInputs, Pull, Wire, column, row};
 use crate::door::inputs::Input;
+use crate::door::keypad::{Keypad, Keys};
 use crate::door::lights::{Light, Lights};
 use crate::door::panel::PinPanel;
 use crate::door::pins::StrikeGuard;
@@ -83,6 +84,7 @@ pub fn run(board: &Board, places: &Places) -> Result<Ending, LinuxError> {
         device,
         vision: Vision::start(camera, eyes, wait, monotonic)?,
         inputs: Box::new(inputs),
+        keys: keypad(board)?,
         link: Box::new(OwnerLink::new(keeper, serial.baud)),
         port: (!serial.device.is_empty()).then(|| (PathBuf::from(&*serial.device), serial.baud)),
         supervisor: Box::new(Systemd::default()),
@@ -157,6 +159,14 @@ fn inputs(board: &Board) -> Result<GpioInputs, GpioError> {
         wired.map(|(input, line)| (input, wire(line))),
         Duration::from_millis(inputs.debounce_ms),
     )
+}
+
+fn keypad(board: &Board) -> Result<Option<Box<dyn Keys>>, GpioError> {
+    let Some(schema::Keypad { rows: [a, b, c, d], columns: [e, f, g] }) = board.access.keypad else {
+        return Ok(None);
+    };
+    let rows = [row(a.0)?, row(b.0)?, row(c.0)?, row(d.0)?];
+    Ok(Some(Box::new(Keypad::new(rows, [column(e.0)?, column(f.0)?, column(g.0)?]))))
 }
 
 fn camera(board: &Board) -> V4lSettings {

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io::{self, BufRead, PipeWriter, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -27,6 +27,7 @@ use crate::board::Board;
 use crate::camera::replay::{Replay, ReplayOptions};
 use crate::camera::{Camera, CameraError, Frame};
 use crate::door::inputs::{Handles, Input, Inputs};
+use crate::door::keypad::{Key, Keys};
 use crate::flash::Partition;
 use crate::update::serial::SerialError;
 
@@ -54,7 +55,7 @@ type LiveService = Service<Partition<DeviceFlash>, SimPanel>;
 
 /// Serves the simulated door until `q` is typed. `link`: a serial port for the owner's cable, or the name of a
 /// pseudo-terminal to be made. What is typed: `b` presses and releases the enrol button, `x` the exit button, `d`
-/// opens and closes the door.
+/// opens and closes the door; digits, `*` and `#` are the keypad's.
 ///
 /// # Errors
 /// When it cannot begin or go on.
@@ -98,6 +99,7 @@ fn service(
     Ok(Service::new(service::Parts {
         device,
         vision: Vision::start(camera, eyes, wait, monotonic)?,
+        keys: Some(Box::new(Keypad(hands.typed.clone()))),
         inputs: Box::new(hands),
         link: Box::new(OwnerLink::new(keeper, baud)),
         port: port.map(|path| (path.to_owned(), baud)),
@@ -138,15 +140,43 @@ struct Hands {
     typed: Typed,
 }
 
-type Typed = Arc<Mutex<VecDeque<(Input, bool)>>>;
+/// What was typed at the terminal and not taken yet.
+#[derive(Clone, Default)]
+struct Typed(Arc<Mutex<Waiting>>);
+
+#[derive(Default)]
+struct Waiting {
+    inputs: VecDeque<(Input, bool)>,
+    keys: VecDeque<Key>,
+}
+
+impl Typed {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The terminal as a keypad.
+struct Keypad(Typed);
+
+impl Keys for Keypad {
+    fn next(&mut self, _now: Duration) -> Option<Key> {
+        self.0.lock().keys.pop_front()
+    }
+
+    fn is_broken(&self) -> bool {
+        false
+    }
+}
 
 impl Inputs for Hands {
     fn next(&mut self, now: Duration) -> Option<(Input, bool)> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.front().is_some_and(|(at, _)| self.began + *at <= now) {
-            return waiting.pop_front().map(|(_, hand)| input_of(hand));
+            let (_, hand) = waiting.pop_front()?;
+            return input_of(hand, &self.typed);
         }
-        self.typed.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        self.typed.lock().inputs.pop_front()
     }
 
     fn handles(&self) -> Handles<'_> {
@@ -158,15 +188,20 @@ impl Inputs for Hands {
     }
 }
 
-fn input_of(hand: Hand) -> (Input, bool) {
-    match hand {
+/// A hand's input; a key goes to what was typed.
+fn input_of(hand: Hand, typed: &Typed) -> Option<(Input, bool)> {
+    Some(match hand {
         Hand::ButtonPress => (Input::EnrolButton, true),
         Hand::ButtonRelease => (Input::EnrolButton, false),
         Hand::ExitPress => (Input::ExitButton, true),
         Hand::ExitRelease => (Input::ExitButton, false),
         Hand::DoorOpen => (Input::DoorSensor, true),
         Hand::DoorClose => (Input::DoorSensor, false),
-    }
+        Hand::Key(key) => {
+            typed.lock().keys.push_back(key);
+            return None;
+        }
+    })
 }
 
 /// What is typed from now on. Each word changes its input.
@@ -181,10 +216,13 @@ fn typed(mut quit: PipeWriter) -> io::Result<Typed> {
                 "x" => (1, Input::ExitButton),
                 "d" => (2, Input::DoorSensor),
                 "q" => return quit.write_all(&[0]).unwrap_or(()),
-                _ => continue,
+                keys => {
+                    theirs.lock().keys.extend(keys.chars().filter_map(|key| Key::try_from(key).ok()));
+                    continue;
+                }
             };
             levels[place] = !levels[place];
-            theirs.lock().unwrap_or_else(PoisonError::into_inner).push_back((input, levels[place]));
+            theirs.lock().inputs.push_back((input, levels[place]));
         }
     };
     std::thread::Builder::new().name("terminal".to_owned()).spawn(read)?;

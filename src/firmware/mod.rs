@@ -19,6 +19,7 @@ pub mod storage;
 pub mod supervisor;
 pub mod upgrade;
 pub mod vision;
+pub mod week;
 
 #[cfg(feature = "device")]
 pub mod linux;

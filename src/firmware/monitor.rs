@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::eyes::FrameTimes;
 use super::judge::Judgement;
-use crate::door::{Action, PersonId, Refusal};
+use crate::door::{Action, PersonId};
 use crate::update::vitals::{Decision, MAX_DECISIONS, MAX_WORDS, StageTime, Verdict};
 
 /// Share of the newest frame in the average. A choice: some ten frames count.
@@ -55,7 +55,8 @@ impl Monitor {
         let (verdict, person, reason) = match action {
             Action::Opened(PersonId(person)) => (Verdict::Opened, Some(*person), "recognised"),
             Action::Refused(reason) => {
-                (Verdict::Refused, nearest.map(|found| found.person), refusal_words(*reason))
+                let agreed = reason.person().map(|PersonId(person)| person);
+                (Verdict::Refused, agreed.or(nearest.map(|found| found.person)), reason.words())
             }
             Action::EnrolAbort(failure) => (Verdict::NotEnrolled, None, failure.words()),
             Action::Delete(PersonId(person)) => (Verdict::Deleted, Some(*person), "deleted at the door"),
@@ -116,13 +117,6 @@ impl Monitor {
 #[must_use]
 pub fn milliseconds(time: Duration) -> u32 {
     u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
-}
-
-fn refusal_words(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::Unknown => "nobody enrolled has this face",
-        Refusal::NotAlive => "not a living face",
-    }
 }
 
 #[cfg(test)]

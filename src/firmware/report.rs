@@ -9,7 +9,7 @@ use super::scene::{Expectation, Scene};
 use super::sheet::{self, Mark, Shot, Span, Timeline};
 use super::sim::SimDevice;
 use crate::board::Board;
-use crate::door::{Face, Obstacle, Refusal};
+use crate::door::{Face, Obstacle};
 use crate::face::image::RgbImage;
 use crate::gallery::FarTable;
 
@@ -194,8 +194,7 @@ fn words_of(note: &Note) -> Option<String> {
         Note::Strike(true) => "STRIKE driven".to_owned(),
         Note::Strike(false) => "strike released".to_owned(),
         Note::Opened { name, .. } => format!("OPENED for {name}"),
-        Note::Refused(Refusal::Unknown) => "REFUSED: nobody enrolled has this face".to_owned(),
-        Note::Refused(Refusal::NotAlive) => "REFUSED: not a living face".to_owned(),
+        Note::Refused(refusal) => format!("REFUSED: {}", refusal.words()),
         Note::Enrolled { name, .. } => format!("ENROLLED {name}"),
         Note::NotEnrolled(failure) => format!("enrolment {}", failure.words()),
         Note::Deleted { person } => format!("DELETED person {person}"),

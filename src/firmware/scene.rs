@@ -10,6 +10,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::door::keypad::Key;
+
 /// Why a scene cannot be played.
 #[derive(Debug, Error)]
 pub enum SceneError {
@@ -64,6 +66,8 @@ pub enum Hand {
     DoorOpen,
     /// The door is closed.
     DoorClose,
+    /// A key of the keypad is pressed.
+    Key(Key),
 }
 
 #[derive(Debug, Deserialize)]
@@ -208,6 +212,11 @@ mod tests {
         assert_eq!(scene.chapter_at(Duration::from_millis(99)), Some(0));
         assert_eq!(scene.chapter_at(Duration::from_millis(100)), None);
         assert_eq!(scene.hands, [(Duration::from_millis(5), Hand::ButtonPress)]);
+        let typing = read(&GOOD.replace("\"button_press\"", "{ key = \"7\" }")).expect("a good scene");
+        assert_eq!(typing.hands, [(Duration::from_millis(5), Hand::Key(Key::Digit(7)))]);
+        let letter =
+            read(&GOOD.replace("\"button_press\"", "{ key = \"a\" }")).expect_err("no key").to_string();
+        assert!(letter.contains("keys are 0 to 9"), "{letter}");
     }
 
     #[test]

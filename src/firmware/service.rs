@@ -20,6 +20,7 @@ use super::port::{Port, PortError};
 use super::supervisor::Supervisor;
 use super::vision::{Report, Vision};
 use crate::door::inputs::Inputs;
+use crate::door::keypad::{Keys, SCAN};
 use crate::door::lights::BEAT;
 use crate::door::panel::Panel;
 use crate::door::{Event, Fault, Sighting};
@@ -65,6 +66,8 @@ pub struct Parts<F: NorFlash, P: Panel> {
     pub vision: Vision,
     /// Buttons and contacts.
     pub inputs: Box<dyn Inputs>,
+    /// Where PINs are typed, if the board has a keypad.
+    pub keys: Option<Box<dyn Keys>>,
     /// What is spoken over the owner's cable.
     pub link: Box<dyn Link<F, P>>,
     /// The port of that cable, and its rate in bits a second at the start of a session; `None`: there is none.
@@ -80,6 +83,7 @@ pub struct Service<F: NorFlash, P: Panel> {
     parts: Parts<F, P>,
     cable: Cable,
     pins_broken: bool,
+    keypad_broken: bool,
     blind: bool,
     silent: bool,
 }
@@ -97,7 +101,8 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Service<F, P> {
     /// A device that is about to run.
     #[must_use]
     pub fn new(parts: Parts<F, P>) -> Self {
-        Self { parts, cable: Cable::default(), pins_broken: false, blind: false, silent: false }
+        let cable = Cable::default();
+        Self { parts, cable, pins_broken: false, keypad_broken: false, blind: false, silent: false }
     }
 
     /// Runs until a byte comes through `stop`, or other models wait for a start. The strike is released when the
@@ -196,14 +201,26 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Service<F, P> {
         let strike = self.parts.device.strike_changes_at().map(|at| until(at).min(DRIVEN_BEAT));
         let link = self.cable.work_at.map(until);
         let unseen = self.cable.port.as_ref().filter(|port| port.handle().is_none()).map(|_| PORT_BEAT);
-        [strike, link, unseen].into_iter().flatten().fold(BEAT, Duration::min)
+        let typing = self.parts.keys.is_some() && self.parts.device.door().asks_pin_of().is_some();
+        let keys = typing.then_some(SCAN);
+        [strike, link, unseen, keys].into_iter().flatten().fold(BEAT, Duration::min)
     }
 
     fn feel(&mut self) {
-        let Parts { device, inputs, clock, .. } = &mut self.parts;
+        let Parts { device, inputs, keys, clock, .. } = &mut self.parts;
         while let Some((input, active)) = inputs.next(clock()) {
             log::debug!("{input:?}: {active}");
             device.happen(&input.event(active), clock());
+        }
+        if let Some(keys) = keys {
+            while let Some(key) = keys.next(clock()) {
+                device.key(key, clock());
+            }
+            if keys.is_broken() != self.keypad_broken {
+                self.keypad_broken = keys.is_broken();
+                let words = if self.keypad_broken { "does not answer" } else { "answers again" };
+                log::warn!("the keypad {words}");
+            }
         }
         let broken = inputs.is_broken() || device.panel().is_broken();
         if broken != self.pins_broken {
@@ -310,7 +327,7 @@ fn log(note: &Note) {
         Note::Strike(false) => log::info!("strike released"),
         Note::Opened { person, .. } => log::info!("opened for person {person}"),
         Note::Took(passage) => log::info!("from the frame to the strike {passage}"),
-        Note::Refused(reason) => log::info!("refused: {reason:?}"),
+        Note::Refused(reason) => log::info!("refused: {}", reason.words()),
         Note::Enrolled { person, .. } => log::info!("enrolled person {person}"),
         Note::NotEnrolled(failure) => log::info!("enrolment {}", failure.words()),
         Note::Deleted { person } => log::info!("deleted person {person}"),

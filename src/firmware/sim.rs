@@ -210,7 +210,7 @@ impl Player<'_> {
                     for _ in 0..hold {
                         let film = self.now - started;
                         while let Some((_, hand)) = hands.next_if(|(at, _)| *at <= film) {
-                            self.device.happen(&event_of(hand), self.now);
+                            self.lay_on(hand);
                         }
                         self.show(&Frame { captured_at: self.now, ..frame }, out)?;
                         self.now += period;
@@ -233,6 +233,19 @@ impl Player<'_> {
         progress.done();
         self.empty_doorway(Duration::from_secs(6), out);
         Ok(())
+    }
+
+    fn lay_on(&mut self, hand: Hand) {
+        let event = match hand {
+            Hand::ButtonPress => Event::Button(true),
+            Hand::ButtonRelease => Event::Button(false),
+            Hand::ExitPress => Event::Exit(true),
+            Hand::ExitRelease => Event::Exit(false),
+            Hand::DoorOpen => Event::DoorOpen(true),
+            Hand::DoorClose => Event::DoorOpen(false),
+            Hand::Key(key) => return self.device.key(key, self.now),
+        };
+        self.device.happen(&event, self.now);
     }
 
     fn show(&mut self, frame: &Frame<'_>, out: &mut dyn Write) -> Result<(), SimError> {
@@ -299,17 +312,6 @@ impl Player<'_> {
 /// Longer than any face is remembered and any pulse lasts.
 fn board_settle() -> Duration {
     Duration::from_secs(5)
-}
-
-fn event_of(hand: Hand) -> Event {
-    match hand {
-        Hand::ButtonPress => Event::Button(true),
-        Hand::ButtonRelease => Event::Button(false),
-        Hand::ExitPress => Event::Exit(true),
-        Hand::ExitRelease => Event::Exit(false),
-        Hand::DoorOpen => Event::DoorOpen(true),
-        Hand::DoorClose => Event::DoorOpen(false),
-    }
 }
 
 /// One line on a terminal that says how far the film is; silent elsewhere.

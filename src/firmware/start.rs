@@ -15,6 +15,7 @@ use super::judge::{Judge, Liveness};
 use super::ready::Ready;
 use super::storage::{DeviceFlash, key_place, layout_of, open_flash};
 use super::upgrade::{Keeper, Site, UpgradeError};
+use super::week::{WeekClock, ZoneError};
 use crate::board::Board;
 use crate::board::schema::{Active, Lock, Wiring};
 use crate::face::models::ModelFolder;
@@ -39,6 +40,9 @@ pub enum StartError {
     /// Who is enrolled.
     #[error(transparent)]
     Gallery(#[from] GalleryError),
+    /// The board's time zone.
+    #[error(transparent)]
+    Zone(#[from] ZoneError),
     /// What was kept.
     #[error(transparent)]
     Map(#[from] MapError),
@@ -109,7 +113,9 @@ pub fn start(
     let kept = Kept { gallery, journal };
     let eyes = Eyes::new(analyzer).through(board.camera.kind);
     keeper.set_shutter(eyes.shutter().clone());
-    Ok(Parts { eyes, judge: Judge::new(policy, liveness), kept, far, keeper })
+    let clock = WeekClock::new(&board.access.time_zone, calendar)?;
+    let judge = Judge::new(policy, liveness).with_clock(clock);
+    Ok(Parts { eyes, judge, kept, far, keeper })
 }
 
 /// The gallery of a device.

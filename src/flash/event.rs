@@ -61,6 +61,12 @@ pub enum Event {
     VisitorsFetched,
     /// The owner had them destroyed.
     VisitorsForgotten,
+    /// A person's face was refused: the PIN was wrong.
+    WrongPin,
+    /// A person's face was refused: not at this time.
+    OutOfHours,
+    /// The owner changed what is asked of a person besides the face.
+    AccessChanged,
 }
 
 impl Event {
@@ -95,6 +101,9 @@ impl Event {
             Self::Stopped => "stopped",
             Self::VisitorsFetched => "unknown visitors fetched by the owner",
             Self::VisitorsForgotten => "unknown visitors destroyed by the owner",
+            Self::WrongPin => "refused: wrong PIN",
+            Self::OutOfHours => "refused: not at this time",
+            Self::AccessChanged => "PIN or hours changed",
         }
     }
 }

@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use embedded_storage_async::nor_flash::NorFlash;
 use thiserror::Error;
 
+use super::access::Access;
 use super::crops::{self, Crop, CropPlace, CropStore};
 use super::matching::{Index, Match};
 use super::person::{Person, Role, TEMPLATES_PER_PERSON, Templates, open_staged, seal_staged, shortened};
@@ -273,7 +274,8 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
         let sealed_key = self.key.seal_key(place, &person_key)?;
         self.map.set(place, &[&sealed_key[..], &[BEGUN]].concat())?;
         let crops = self.put_crops(id, &person_key, enrolment.crops, 1);
-        let person = Person { id, name: shortened(enrolment.name), role: enrolment.role, templates, crops };
+        let (name, access) = (shortened(enrolment.name), Access::default());
+        let person = Person { id, name, role: enrolment.role, templates, crops, access };
         self.map.set(Namespace::Person.key(id), &person.seal(&person_key)?)?;
         self.next_id += 1;
         self.add(person, person_key);
@@ -388,6 +390,17 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
     pub fn rename(&mut self, id: u32, name: &str) -> Result<(), GalleryError> {
         let index = self.find(id)?;
         let person = Person { name: shortened(name), ..self.people[index].clone() };
+        self.rewrite(index, person)
+    }
+
+    /// Asks for something else of a person besides the face. On an error or after a power cut it is as before or as
+    /// after.
+    ///
+    /// # Errors
+    /// When nobody has that number or the storage fails.
+    pub fn set_access(&mut self, id: u32, access: Access) -> Result<(), GalleryError> {
+        let index = self.find(id)?;
+        let person = Person { access, ..self.people[index].clone() };
         self.rewrite(index, person)
     }
 

@@ -1,13 +1,15 @@
 //! One enrolled person, and the bytes that are kept of them.
 //!
 //! ```text
-//! Person | n   version 2 | postcard of (name, role, templates, place of the crops), sealed by person n's key
+//! Person | n   version 3 | postcard of (name, role, templates, place of the crops, access), sealed by person n's key
+//!              version 2 | postcard of (name, role, templates, place of the crops) : read, never written
 //!              version 1 | postcard of (name, role, templates)                     : read, never written
 //! Staged | n   version 1 | postcard of templates, sealed by person n's key
 //! ```
 
 use serde::{Deserialize, Serialize};
 
+use super::access::Access;
 use super::crops::CropPlace;
 use crate::face::template::Template;
 use crate::flash::{DeviceKey, KeyError, Namespace};
@@ -17,7 +19,7 @@ pub const TEMPLATES_PER_PERSON: usize = 5;
 /// Longest name, in bytes.
 pub const MAX_NAME: usize = 48;
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const STAGED_VERSION: u8 = 1;
 
 /// What a person may do beyond entering.
@@ -47,10 +49,21 @@ pub struct Person {
     pub templates: Templates,
     /// Where the pictures of the enrolment are; `None`: none were kept.
     pub crops: Option<CropPlace>,
+    /// What is asked for besides the face.
+    pub access: Access,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Record {
+    name: Name,
+    role: Role,
+    templates: Templates,
+    crops: Option<CropPlace>,
+    access: Access,
+}
+
+#[derive(Deserialize)]
+struct RecordV2 {
     name: Name,
     role: Role,
     templates: Templates,
@@ -67,23 +80,28 @@ struct RecordV1 {
 impl Person {
     /// The sealed record.
     pub(super) fn seal(&self, key: &DeviceKey) -> Result<Vec<u8>, KeyError> {
-        let Self { id, name, role, templates, crops } = self.clone();
-        let record = Record { name, role, templates, crops };
+        let Self { id, name, role, templates, crops, access } = self.clone();
+        let record = Record { name, role, templates, crops, access };
         seal(key, Namespace::Person.key(id), VERSION, &record)
     }
 
     /// The person of a sealed record; `None` when it does not open or is of a newer version.
     pub(super) fn open(id: u32, key: &DeviceKey, sealed: &[u8]) -> Option<Self> {
         let bytes = key.open(Namespace::Person.key(id), sealed).ok()?;
-        let Record { name, role, templates, crops } = match bytes.split_first()? {
+        let access = Access::default();
+        let Record { name, role, templates, crops, access } = match bytes.split_first()? {
             (&VERSION, record) => postcard::from_bytes(record).ok()?,
+            (2, record) => {
+                let RecordV2 { name, role, templates, crops } = postcard::from_bytes(record).ok()?;
+                Record { name, role, templates, crops, access }
+            }
             (1, record) => {
                 let RecordV1 { name, role, templates } = postcard::from_bytes(record).ok()?;
-                Record { name, role, templates, crops: None }
+                Record { name, role, templates, crops: None, access }
             }
             _ => return None,
         };
-        Some(Self { id, name, role, templates, crops })
+        Some(Self { id, name, role, templates, crops, access })
     }
 }
 

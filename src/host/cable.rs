@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::info::InfoError;
 use super::keygen::KeyFileError;
+use crate::gallery::PinError;
 use crate::update::client::{Client, ClientError, PATIENCE};
 use crate::update::serial::{Serial, SerialError, only_candidate};
 
@@ -55,8 +56,14 @@ pub enum CableError {
         /// Why.
         reason: String,
     },
-    /// The output is gone.
-    #[error("cannot write the output")]
+    /// What was given is no PIN.
+    #[error(transparent)]
+    Pin(#[from] PinError),
+    /// A PIN was given twice, but not the same.
+    #[error("the two PINs differ: nothing was changed")]
+    Differ,
+    /// The input or the output is gone.
+    #[error("cannot read the input or write the output")]
     Write(#[from] io::Error),
 }
 
@@ -76,7 +83,7 @@ impl CableError {
                 | ClientError::Slow { .. } => 4,
                 _ => 1,
             },
-            Self::Key(_) | Self::Package(_) | Self::Write(_) => 2,
+            Self::Key(_) | Self::Package(_) | Self::Pin(_) | Self::Differ | Self::Write(_) => 2,
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod flash;
 pub mod info;
 pub mod ink;
 pub mod keygen;
+pub mod keypad;
 pub mod lock;
 pub mod log;
 pub mod looked;

@@ -1,5 +1,6 @@
-//! `facelatch people`: who is enrolled, over the owner's cable.
+//! `facelatch people`: who is enrolled and what is asked of them, over the owner's cable.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write;
 
@@ -8,9 +9,11 @@ use serde::Serialize;
 
 use super::cable::{Cable, CableError};
 use super::keygen::Owner;
+use super::keypad::new_pin;
 use super::output::{Form, Json};
+use crate::gallery::Hours;
 use crate::update::client::{Client, ClientError};
-use crate::update::message::{Answer, Command, PersonEntry};
+use crate::update::message::{AccessEntry, Answer, Command, PersonEntry, capability};
 use crate::update::owner::OwnerKey;
 
 /// What to do with whom.
@@ -30,7 +33,45 @@ pub enum PeopleCommand {
         /// The person's number, from the list.
         person: u32,
     },
+    /// Asks a person for a PIN as well as the face.
+    #[command(after_help = PIN_HELP)]
+    Pin {
+        /// The person's number, from the list.
+        person: u32,
+        /// The face is enough again.
+        #[arg(long)]
+        clear: bool,
+    },
+    /// Lets a person in at some hours only.
+    #[command(after_help = HOURS_HELP)]
+    Hours {
+        /// The person's number, from the list.
+        person: u32,
+        /// The hours, such as "mon-fri 08:00-18:30".
+        #[arg(required_unless_present = "always", conflicts_with = "always")]
+        hours: Option<Hours>,
+        /// At all hours again.
+        #[arg(long)]
+        always: bool,
+    },
 }
+
+const PIN_HELP: &str = "The PIN has 4 to 8 digits. It is asked for twice at a terminal, and otherwise is the first line of the input:
+  facelatch people pin 2
+  facelatch people pin 2 <pin.txt
+  facelatch people pin 2 --clear
+
+The lock first recognises the face and then waits for the PIN, typed on its keypad and ended by #, or by \"facelatch keypad\". Wrong \
+PINs count like faces that nobody has, up to the lockout. An administrator with a PIN needs it to let others be enrolled, too. The \
+digits do not cross the cable and are stored nowhere: the lock keeps a salted hash of them, sealed with the person's record.";
+
+const HOURS_HELP: &str = "Up to four times of the week, in the time zone of the lock's board file:
+  facelatch people hours 2 \"mon-fri 08:00-18:30\"
+  facelatch people hours 2 \"tue,fri 09:00-12:00; sat,sun 22:00-02:00\"      beyond midnight
+  facelatch people hours 2 --always
+
+At other hours the lock says so and stays locked. While it does not know the time, as on a board without a battery clock after a \
+power cut, whoever has hours is not let in: set it with \"facelatch set-time\". The exit button asks for nothing.";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Row {
@@ -39,6 +80,8 @@ struct Row {
     administrator: bool,
     templates: u8,
     pictures: bool,
+    pin: bool,
+    hours: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,11 +90,18 @@ struct List(Vec<Row>);
 
 impl fmt::Display for List {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:>6}  {:<24} {:<13} {:>9}  pictures", "number", "name", "role", "templates")?;
-        for Row { person, name, administrator, templates, pictures } in &self.0 {
+        let (number, role) = ("number", "role");
+        write!(
+            f,
+            "{number:>6}  {:<24} {role:<13} {:>9}  pictures  {:<12} hours",
+            "name", "templates", "needs"
+        )?;
+        for Row { person, name, administrator, templates, pictures, pin, hours } in &self.0 {
             let role = if *administrator { "administrator" } else { "resident" };
             let kept = if *pictures { "kept" } else { "none" };
-            write!(f, "\n{person:>6}  {name:<24} {role:<13} {templates:>9}  {kept}")?;
+            let needs = if *pin { "face and PIN" } else { "face" };
+            let hours = hours.as_deref().unwrap_or("always");
+            write!(f, "\n{person:>6}  {name:<24} {role:<13} {templates:>9}  {kept:<8}  {needs:<12} {hours}")?;
             if *templates == 0 {
                 write!(f, "  (has to enrol again)")?;
             }
@@ -82,14 +132,16 @@ pub fn run(
 ) -> Result<(), CableError> {
     let key = owner.read()?;
     let form = Form::of(form.json);
+    let pin = match command {
+        PeopleCommand::Pin { clear: false, .. } => Some(new_pin()?),
+        _ => None,
+    };
     let done = |done: String, out| Ok(form.tell(&Done { done }, out)?);
     cable.with(|client| match command {
         PeopleCommand::List => {
-            let rows = everybody(client, &key)?.into_iter().map(|entry| {
-                let PersonEntry { person, name, administrator, templates, pictures } = entry;
-                Row { person, name, administrator, templates, pictures }
-            });
-            Ok(form.tell(&List(rows.collect()), out)?)
+            let people = everybody(client, &key)?;
+            let asked = asked_of(client, &key)?;
+            Ok(form.tell(&List(people.into_iter().map(|entry| row(entry, &asked)).collect()), out)?)
         }
         PeopleCommand::Rename { person, name } => {
             client.order(&key, &Command::Rename { person: *person, name: name.clone() })?;
@@ -99,7 +151,41 @@ pub fn run(
             client.order(&key, &Command::Delete { person: *person })?;
             done(format!("person {person} is deleted"), out)
         }
+        PeopleCommand::Pin { person, .. } => {
+            client.order(&key, &Command::SetPin { person: *person, pin })?;
+            let asked = if pin.is_some() { "needs a PIN as well as the face" } else { "needs no PIN" };
+            done(format!("person {person} {asked}"), out)
+        }
+        PeopleCommand::Hours { person, hours, .. } => {
+            let hours = hours.as_ref().map(ToString::to_string);
+            client.order(&key, &Command::SetHours { person: *person, hours: hours.clone() })?;
+            let hours = hours.unwrap_or_else(|| "always".to_owned());
+            done(format!("person {person} may come in: {hours}"), out)
+        }
     })
+}
+
+/// What is asked of everybody, by number; nothing by a lock that cannot ask.
+fn asked_of(client: &mut Client<'_>, key: &OwnerKey) -> Result<BTreeMap<u32, AccessEntry>, ClientError> {
+    let mut asked = BTreeMap::new();
+    if client.about().capabilities & capability::ACCESS == 0 {
+        return Ok(asked);
+    }
+    loop {
+        let from = asked.last_key_value().map_or(0, |(last, _): (&u32, _)| last.saturating_add(1));
+        match client.order(key, &Command::Access { from })? {
+            Answer::Access(more) if more.is_empty() => return Ok(asked),
+            Answer::Access(more) => asked.extend(more.into_iter().map(|entry| (entry.person, entry))),
+            _ => return Err(ClientError::Answer),
+        }
+    }
+}
+
+fn row(entry: PersonEntry, asked: &BTreeMap<u32, AccessEntry>) -> Row {
+    let PersonEntry { person, name, administrator, templates, pictures } = entry;
+    let asked = asked.get(&person);
+    let (pin, hours) = (asked.is_some_and(|entry| entry.pin), asked.and_then(|entry| entry.hours.clone()));
+    Row { person, name, administrator, templates, pictures, pin, hours }
 }
 
 /// Everybody, in the order of their numbers.

@@ -111,6 +111,11 @@ pub trait Lock {
     /// # Errors
     /// When it cannot begin.
     fn finish(&mut self) -> Result<(), WireError>;
+    /// Types on the keypad.
+    ///
+    /// # Errors
+    /// When these are no keys, or no PIN is awaited.
+    fn type_keys(&mut self, keys: &str, now: Duration) -> Result<(), WireError>;
     /// Does what the owner orders, but for transfers.
     ///
     /// # Errors
@@ -295,7 +300,7 @@ impl Link {
     }
 
     fn answer(&mut self, request: &Request, now: Duration, lock: &mut dyn Lock) -> Result<Answer, WireError> {
-        match *request {
+        match request {
             Request::Status => Ok(Answer::Status(lock.status(now))),
             Request::Nonce => {
                 let nonce = lock.nonce()?;
@@ -304,14 +309,14 @@ impl Link {
                 }
                 Ok(Answer::Nonce(nonce))
             }
-            Request::Rate { baud } => {
+            &Request::Rate { baud } => {
                 if !(SLOWEST_BAUD..=lock.about().fastest_baud.max(self.base_baud)).contains(&baud) {
                     return Err(WireError::Rate { baud });
                 }
                 (self.baud, self.give_up_at) = (baud, now + RATE_TRIAL);
                 Ok(Answer::Done)
             }
-            Request::Own { owner } => {
+            &Request::Own { owner } => {
                 let is_held = lock.take_press();
                 match lock.about().owner {
                     Some(known) if known == owner => Ok(Answer::Done),
@@ -326,7 +331,8 @@ impl Link {
                 lock.reset().map(|()| Answer::Done)
             }
             Request::Vitals => Ok(Answer::Vitals(lock.vitals(now))),
-            Request::Part { parcel, offset } => lock.part(parcel, offset, PART_BYTES).map(Answer::Part),
+            &Request::Part { parcel, offset } => lock.part(parcel, offset, PART_BYTES).map(Answer::Part),
+            Request::Keys { keys } => lock.type_keys(keys, now).map(|()| Answer::Done),
         }
     }
 

@@ -50,6 +50,8 @@ pub mod capability {
     pub const SNAPSHOT: u32 = 1 << 6;
     /// Keeps unknown visitors, which its board file must say.
     pub const VISITORS: u32 = 1 << 7;
+    /// Asks people for a PIN, and lets them in at their hours only.
+    pub const ACCESS: u32 = 1 << 8;
 }
 
 /// To the lock.
@@ -189,6 +191,11 @@ pub enum Request {
         /// Its first byte.
         offset: u32,
     },
+    /// Type on the lock's keypad, whether it has one or not: digits, `*` to forget them, `#` to enter them.
+    Keys {
+        /// What to type.
+        keys: String,
+    },
 }
 
 /// What the owner signs.
@@ -254,6 +261,34 @@ pub enum Command {
     Visitors,
     /// Destroy all unknown visitors that are kept.
     ForgetVisitors,
+    /// What is asked of people besides their faces, from this number on.
+    Access {
+        /// Lowest number.
+        from: u32,
+    },
+    /// Ask a person for a PIN, or no more.
+    SetPin {
+        /// The person's number.
+        person: u32,
+        /// The PIN; `None`: the face is enough.
+        pin: Option<PinHash>,
+    },
+    /// Let a person in at some hours only, or always.
+    SetHours {
+        /// The person's number.
+        person: u32,
+        /// The hours, such as `mon-fri 08:00-18:30; sat 10:00-14:00`; `None`: always.
+        hours: Option<String>,
+    },
+}
+
+/// A PIN without its digits: salt, and PBKDF2 with HMAC-SHA-256 of 4,096 rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinHash {
+    /// The salt.
+    pub salt: [u8; 16],
+    /// The first block.
+    pub hash: [u8; 32],
 }
 
 /// A good answer.
@@ -292,6 +327,8 @@ pub enum Answer {
     },
     /// A part of a parcel.
     Part(Vec<u8>),
+    /// What is asked of people, by number. Not all may fit: ask on from behind the last, until none comes.
+    Access(Vec<AccessEntry>),
 }
 
 /// How the lock is.
@@ -365,6 +402,17 @@ pub struct PersonEntry {
     pub templates: u8,
     /// Whether pictures are kept for the next embedder.
     pub pictures: bool,
+}
+
+/// What is asked of a person besides the face.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessEntry {
+    /// The number.
+    pub person: u32,
+    /// Whether a PIN is asked for.
+    pub pin: bool,
+    /// The hours, as [`Command::SetHours`] gives them; `None`: always.
+    pub hours: Option<String>,
 }
 
 /// An entry of the log with its place in the chain.
@@ -455,6 +503,12 @@ pub enum WireError {
     /// Unknown visitors are not kept.
     #[error("the lock keeps no unknown visitors: its board file does not ask for it (log.visitors)")]
     NoVisitors,
+    /// What was given is not possible.
+    #[error("the lock does not take this: {reason}")]
+    Invalid {
+        /// Why.
+        reason: String,
+    },
 }
 
 impl WireError {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use facelatch::face::template::Template;
 use facelatch::gallery::matching::Index;
-use facelatch::gallery::{Person, Role};
+use facelatch::gallery::{Access, Person, Role};
 
 const PEOPLE: u32 = 1_000;
 const ROUNDS: usize = 300;
@@ -23,7 +23,14 @@ fn template(seed: u32) -> Template {
 
 fn person(id: u32) -> Person {
     let templates = (0..5).map(|i| template(5 * id + i)).collect();
-    Person { id, name: heapless::String::new(), role: Role::Resident, templates, crops: None }
+    Person {
+        id,
+        name: heapless::String::new(),
+        role: Role::Resident,
+        templates,
+        crops: None,
+        access: Access::default(),
+    }
 }
 
 fn main() {

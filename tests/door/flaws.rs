@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use facelatch::door::{
-    Action, Agreement, ContactPolicy, Door, DoorPolicy, Event, Face, Lockout, LockoutPolicy, Mode, Obstacle,
-    Sighting, StrikePolicy,
+    Action, Agreement, ContactPolicy, Door, DoorPolicy, Event, Face, Known, Lockout, LockoutPolicy, Mode,
+    Obstacle, Sighting, StrikePolicy,
 };
 
 /// What is wrong with a lock.
@@ -44,10 +44,28 @@ pub enum Flaw {
     GiverIsChosen,
     /// Everybody may administer.
     EverybodyAdministers,
+    /// Any PIN is right.
+    WrongPinCounts,
+    /// The face is enough for whoever needs a PIN.
+    PinIsNotAsked,
+    /// The face is enough for an administrator with a PIN.
+    LeaveWithoutPin,
+    /// Everybody may come at any time.
+    HoursAreIgnored,
+    /// A wrong PIN is no failure.
+    WrongPinIsFree,
+    /// A PIN is taken long after it was asked for.
+    PinIsAwaitedForLong,
+    /// A right PIN opens during a lockout.
+    PinSkipsLockout,
+    /// The exit button is not heard while a PIN is awaited.
+    ExitWaitsForPin,
+    /// While a PIN is awaited of one face, others do not fail.
+    AskingHidesOthers,
 }
 
 /// All of them.
-pub const ALL: [Flaw; 17] = [
+pub const ALL: [Flaw; 26] = [
     Flaw::OldFramesCount,
     Flaw::PhotographsCount,
     Flaw::TracksAreMixed,
@@ -65,6 +83,15 @@ pub const ALL: [Flaw; 17] = [
     Flaw::LeaveLastsLong,
     Flaw::GiverIsChosen,
     Flaw::EverybodyAdministers,
+    Flaw::WrongPinCounts,
+    Flaw::PinIsNotAsked,
+    Flaw::LeaveWithoutPin,
+    Flaw::HoursAreIgnored,
+    Flaw::WrongPinIsFree,
+    Flaw::PinIsAwaitedForLong,
+    Flaw::PinSkipsLockout,
+    Flaw::ExitWaitsForPin,
+    Flaw::AskingHidesOthers,
 ];
 
 impl Flaw {
@@ -87,6 +114,7 @@ impl Flaw {
                 DoorPolicy { lockout: LockoutPolicy { first_delay, ..lockout }, ..policy }
             }
             Self::StayingIsFree => DoorPolicy { retry: longest, ..policy },
+            Self::PinIsAwaitedForLong => DoorPolicy { pin_patience: longest, ..policy },
             Self::LeaveLastsLong => {
                 DoorPolicy { contacts: ContactPolicy { grace: longest, ..contacts }, ..policy }
             }
@@ -99,6 +127,12 @@ impl Flaw {
     pub fn event(self, event: Event, door: &Door, now: Duration) -> Event {
         let deaf = match self {
             Self::ExitWaitsForLockout => event == Event::Exit(true) && !door.locked_out_for().is_zero(),
+            Self::ExitWaitsForPin => event == Event::Exit(true) && door.asks_pin_of().is_some(),
+            Self::WrongPinIsFree => matches!(event, Event::Pin { right: false, .. }),
+            Self::AskingHidesOthers => {
+                door.asks_pin_of().is_some()
+                    && matches!(event, Event::Seen(Sighting::One(Face { track: 2, .. })))
+            }
             Self::ExitWaitsForPulse => event == Event::Exit(true) && door.is_driven(),
             Self::SettlingHidesForcedDoor => {
                 event == Event::DoorOpen(true) && matches!(door.mode(), Mode::Settling { .. })
@@ -107,6 +141,12 @@ impl Flaw {
         };
         match event {
             _ if deaf => Event::Tick,
+            Event::Pin { right: true, .. }
+                if self == Self::PinSkipsLockout && !door.locked_out_for().is_zero() =>
+            {
+                Event::OwnerUnlock
+            }
+            Event::Pin { person, .. } if self == Self::WrongPinCounts => Event::Pin { person, right: true },
             Event::Seen(Sighting::One(face)) => Event::Seen(Sighting::One(self.face(face, now))),
             other => other,
         }
@@ -120,7 +160,13 @@ impl Flaw {
             }
             Self::TracksAreMixed => Face { track: 1, ..face },
             Self::EverybodyAdministers => {
-                Face { person: face.person.map(|(person, _)| (person, true)), ..face }
+                Face { person: face.person.map(|known| Known { administers: true, ..known }), ..face }
+            }
+            Self::PinIsNotAsked | Self::LeaveWithoutPin => {
+                Face { person: face.person.map(|known| Known { needs_pin: false, ..known }), ..face }
+            }
+            Self::HoursAreIgnored => {
+                Face { person: face.person.map(|known| Known { in_hours: true, ..known }), ..face }
             }
             _ => face,
         }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use facelatch::door::{
-    Agreement, ContactPolicy, DoorPolicy, EnrolFailure, EnrolPolicy, Event, Face, Fault, LockoutPolicy,
-    Obstacle, PersonId, Sighting, StrikePolicy,
+    Agreement, ContactPolicy, DoorPolicy, EnrolFailure, EnrolPolicy, Event, Face, Fault, Known,
+    LockoutPolicy, Obstacle, PersonId, Sighting, StrikePolicy,
 };
 use proptest::prelude::*;
 
@@ -18,6 +18,7 @@ const POLICY: DoorPolicy = DoorPolicy {
     agreement: Agreement { needed: 2, counted: 2, refused_after: 2, gap: ticks(1) },
     settle: ticks(1),
     retry: ticks(2),
+    pin_patience: ticks(2),
     show_result: ticks(1),
     long_press: ticks(2),
     contacts: ContactPolicy { grace: ticks(1), held_open: ticks(2), alarm: ticks(2) },
@@ -27,7 +28,8 @@ const POLICY: DoorPolicy = DoorPolicy {
 
 /// Number 1 is an administrator.
 fn face(person: Option<u32>, track: u32, obstacle: Option<Obstacle>) -> Face {
-    let person = person.map(|id| (PersonId(id), id == 1));
+    let known = |id| Known { id: PersonId(id), administers: id == 1, in_hours: true, needs_pin: false };
+    let person = person.map(known);
     Face { track, captured_at: NOW, obstacle, person, same_as_pending: true }
 }
 
@@ -119,8 +121,65 @@ fn procedures(name: &'static str, people: usize) -> Model {
     model(name, policy, people, events)
 }
 
+/// Somebody who needs a PIN, somebody out of hours, and PINs.
+fn second_factor() -> Model {
+    let late = Face {
+        person: face(Some(3), 1, None).person.map(|known| Known { in_hours: false, ..known }),
+        ..face(None, 1, None)
+    };
+    let events = vec![
+        Event::Seen(Sighting::Nobody),
+        one(face(Some(1), 1, None)),
+        one(with_pin(face(Some(2), 1, None))),
+        one(late),
+        one(face(None, 1, None)),
+        one(face(None, 2, None)),
+        Event::Exit(true),
+        pin(1, true),
+        pin(2, true),
+        pin(2, false),
+        Event::Fault(Fault::Model, true),
+        Event::Fault(Fault::Model, false),
+    ];
+    model("second factor", POLICY, 3, events)
+}
+
+/// Enrolment and deletion where the administrator needs a PIN.
+fn leave_by_pin() -> Model {
+    let events = vec![
+        Event::Seen(Sighting::Nobody),
+        one(with_pin(face(Some(1), 1, None))),
+        one(face(Some(2), 2, None)),
+        one(face(None, 2, None)),
+        pin(1, true),
+        pin(1, false),
+        pin(2, true),
+        Event::Button(true),
+        Event::Button(false),
+    ];
+    let strike = StrikePolicy { pulse: ticks(1), limit: ticks(1) };
+    let lockout = LockoutPolicy { failures: 1, first_delay: ticks(2), longest_delay: ticks(2) };
+    model("leave by PIN", DoorPolicy { strike, lockout, retry: ticks(1), ..POLICY }, 2, events)
+}
+
+fn with_pin(face: Face) -> Face {
+    Face { person: face.person.map(|known| Known { needs_pin: true, ..known }), ..face }
+}
+
+fn pin(person: u32, right: bool) -> Event {
+    Event::Pin { person: PersonId(person), right }
+}
+
 fn all() -> Vec<Model> {
-    vec![recognition(), lockout(), strike(), procedures("procedures", 2), procedures("first person", 0)]
+    vec![
+        second_factor(),
+        leave_by_pin(),
+        recognition(),
+        lockout(),
+        strike(),
+        procedures("procedures", 2),
+        procedures("first person", 0),
+    ]
 }
 
 fn holds(model: &Model) {
@@ -152,6 +211,12 @@ fn nobody_enrols_or_deletes_without_leave() {
 }
 
 #[test]
+fn face_hours_and_pin_are_joined_by_and() {
+    holds(&second_factor());
+    holds(&leave_by_pin());
+}
+
+#[test]
 fn every_flaw_is_found() {
     for flaw in flaws::ALL {
         let model = match flaw {
@@ -165,6 +230,10 @@ fn every_flaw_is_found() {
             Flaw::ReleaseIsLost | Flaw::LimitIsTooLong | Flaw::PulseIsTooLong => strike(),
             Flaw::ExitWaitsForPulse | Flaw::SettlingHidesForcedDoor | Flaw::LeaveLastsLong => strike(),
             Flaw::GiverIsChosen | Flaw::EverybodyAdministers => procedures("procedures", 2),
+            Flaw::WrongPinCounts | Flaw::PinIsNotAsked | Flaw::HoursAreIgnored => second_factor(),
+            Flaw::WrongPinIsFree | Flaw::PinIsAwaitedForLong | Flaw::PinSkipsLockout => second_factor(),
+            Flaw::ExitWaitsForPin | Flaw::AskingHidesOthers => second_factor(),
+            Flaw::LeaveWithoutPin => leave_by_pin(),
         };
         let name = model.name;
         match explore(&Model { flaw: Some(flaw), ..model }) {
@@ -181,7 +250,8 @@ const BOARD: DoorPolicy = DoorPolicy {
     strike: StrikePolicy { pulse: ticks(12), limit: ticks(20) },
     agreement: Agreement { needed: 3, counted: 5, refused_after: 8, gap: ticks(2) },
     settle: ticks(3),
-    retry: ticks(40),
+    retry: ticks(120),
+    pin_patience: ticks(80),
     show_result: ticks(6),
     long_press: ticks(20),
     contacts: ContactPolicy { grace: ticks(4), held_open: ticks(120), alarm: ticks(120) },

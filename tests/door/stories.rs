@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use facelatch::board::BOARD;
 use facelatch::door::strike::PAUSE;
 use facelatch::door::{
-    Action, Agreement, ContactPolicy, Door, DoorPolicy, EnrolPolicy, Event, Face, Lockout, LockoutPolicy,
-    Mode, Obstacle, PersonId, Sighting, Signal, StrikePolicy,
+    Action, Agreement, ContactPolicy, Door, DoorPolicy, EnrolPolicy, Event, Face, Known, Lockout,
+    LockoutPolicy, Mode, Obstacle, PersonId, Refusal, Sighting, Signal, StrikePolicy,
 };
+use facelatch::firmware::device::policy_of;
 
 const TICK: Duration = Duration::from_millis(100);
 
@@ -15,6 +17,7 @@ const POLICY: DoorPolicy = DoorPolicy {
     agreement: Agreement { needed: 2, counted: 3, refused_after: 3, gap: Duration::from_millis(200) },
     settle: Duration::from_millis(200),
     retry: Duration::from_secs(5),
+    pin_patience: Duration::from_secs(2),
     show_result: Duration::from_millis(200),
     long_press: Duration::from_millis(400),
     contacts: ContactPolicy {
@@ -39,9 +42,14 @@ fn face(person: Option<u32>, track: u32, obstacle: Option<Obstacle>, captured_at
         track,
         captured_at,
         obstacle,
-        person: person.map(|id| (PersonId(id), id == 1)),
+        person: person.map(known),
         same_as_pending: true,
     }))
+}
+
+/// Number 1 is an administrator.
+fn known(id: u32) -> Known {
+    Known { id: PersonId(id), administers: id == 1, in_hours: true, needs_pin: false }
 }
 
 fn populated(now: Duration) -> Door {
@@ -293,5 +301,88 @@ fn a_press_that_is_taken_for_something_else_begins_nothing_and_the_next_one_does
         assert_eq!(*door.mode(), Mode::Idle);
         let done = play(&mut door, [Event::Button(true), Event::Button(false)]);
         assert!(done.contains(&Action::EnrolBegin), "{done:?}");
+    }
+}
+
+/// The same face, of somebody who needs a PIN.
+fn with_pin(id: u32) -> Event {
+    let Event::Seen(Sighting::One(face)) = seen(Some(id), 1) else { unreachable!("one face") };
+    let person = Some(Known { needs_pin: true, ..known(id) });
+    Event::Seen(Sighting::One(Face { person, ..face }))
+}
+
+#[test]
+fn a_face_that_needs_a_pin_opens_with_face_and_pin_only() {
+    let pin = |person, right| Event::Pin { person: PersonId(person), right };
+    let asked = [with_pin(2), with_pin(2)];
+    let mut door = populated(Duration::ZERO);
+    let done =
+        play(&mut door, asked.into_iter().chain([pin(3, true), pin(2, true), with_pin(2), with_pin(2)]));
+    assert_eq!(done, [Action::AskPin(PersonId(2)), Action::Opened(PersonId(2)), Action::Strike(true)]);
+
+    let mut door = populated(Duration::ZERO);
+    let wrong =
+        [with_pin(2), with_pin(2), pin(2, false), pin(2, true), with_pin(2), with_pin(2), pin(2, false)];
+    let done = play(&mut door, wrong);
+    let refused =
+        done.iter().filter(|action| **action == Action::Refused(Refusal::WrongPin(PersonId(2)))).count();
+    assert_eq!(refused, 2, "{done:?}");
+    assert!(!door.is_driven() && !door.locked_out_for().is_zero(), "two failures lock everybody out");
+}
+
+#[test]
+fn whoever_types_does_not_fail_for_looking_away() {
+    let mut door = populated(Duration::ZERO);
+    let typing = [with_pin(2), with_pin(2)].into_iter().chain(vec![seen(None, 1); 15]);
+    assert_eq!(play(&mut door, typing), [Action::AskPin(PersonId(2))]);
+    assert_eq!((door.signal(), door.asks_pin_of()), (Signal::EnterPin, Some(PersonId(2))));
+}
+
+#[test]
+fn somebody_out_of_hours_is_told_so_and_it_is_no_failure() {
+    let Event::Seen(Sighting::One(face)) = seen(Some(2), 1) else { unreachable!("one face") };
+    let person = Some(Known { in_hours: false, ..known(2) });
+    let late = Event::Seen(Sighting::One(Face { person, ..face }));
+    let mut door = populated(Duration::ZERO);
+    assert_eq!(play(&mut door, vec![late; 30]), [Action::Refused(Refusal::OutOfHours(PersonId(2)))]);
+    assert!(door.locked_out_for().is_zero());
+}
+
+/// A board's door before which one face stands still for so long, a frame every 100 ms.
+fn loitering(obstacle: Option<Obstacle>, person: Option<u32>, time: Duration) -> (Door, usize) {
+    let mut door = Door::new(policy_of(&BOARD), Lockout::default(), Duration::ZERO);
+    let _ = door.step(&Event::Gallery { people: 2, full: false }, Duration::ZERO);
+    let mut failures = 0;
+    for frame in 1..=(time.as_millis() / TICK.as_millis()) as u32 {
+        let now = frame * TICK;
+        let actions = door.step(&face(person, 1, obstacle, now), now);
+        failures += actions.iter().filter(|action| matches!(action, Action::Refused(_))).count();
+    }
+    (door, failures)
+}
+
+#[test]
+fn a_resident_who_is_refused_for_a_minute_locks_nobody_out_and_an_hour_of_bad_pictures_is_no_failure() {
+    let minute = Duration::from_secs(60);
+    let (mut door, failures) = loitering(Some(Obstacle::NotAlive), Some(2), minute);
+    assert!((1..=2).contains(&failures) && door.locked_out_for().is_zero(), "{failures} failures");
+    let better: Vec<_> = (1..=3_u32).map(|frame| face(Some(2), 1, None, minute + frame * TICK)).collect();
+    let done: Vec<_> =
+        (1_u32..).zip(better).flat_map(|(frame, event)| door.step(&event, minute + frame * TICK)).collect();
+    assert!(done.contains(&Action::Opened(PersonId(2))), "{done:?}");
+
+    for obstacle in
+        [Obstacle::TooDark, Obstacle::Blurred, Obstacle::Turned, Obstacle::Covered, Obstacle::TooFar]
+    {
+        let (door, failures) = loitering(Some(obstacle), Some(2), 60 * minute);
+        assert_eq!((failures, door.locked_out_for()), (0, Duration::ZERO), "{obstacle:?}");
+    }
+}
+
+#[test]
+fn a_picture_that_is_held_before_the_camera_for_minutes_locks_everybody_out() {
+    for (obstacle, person) in [(Some(Obstacle::NotAlive), Some(2)), (None, None)] {
+        let (door, failures) = loitering(obstacle, person, Duration::from_secs(150));
+        assert!(failures >= 5 && !door.locked_out_for().is_zero(), "{failures} failures");
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use facelatch::door::evidence::MAX_WINDOW;
 use facelatch::door::strike::PAUSE;
 use facelatch::door::{
-    Action, Door, DoorPolicy, Event, Face, Lockout, Mode, Obstacle, PersonId, Sighting, Signal,
+    Action, Door, DoorPolicy, Event, Face, Known, Lockout, Mode, Obstacle, PersonId, Refusal, Sighting,
+    Signal,
 };
 
 use crate::explore::Model;
@@ -25,6 +26,7 @@ pub struct Watch {
     contacts: Contacts,
     failures: Failures,
     procedure: Procedure,
+    second: Second,
     /// What does not work: one bit each.
     faults: u8,
 }
@@ -64,6 +66,7 @@ impl Watch {
         self.failures.lockout.remaining = self.failures.lockout.remaining.saturating_sub(time);
         self.failures.pass(time, policy);
         self.procedure.pass(time, policy);
+        self.second.pass(time, policy);
         self.happen(policy, (event, now));
         let driven = self.strike.driven.is_some() || actions.contains(&Action::Strike(true));
         self.contacts.check(event, actions, driven, policy, door)?;
@@ -76,9 +79,10 @@ impl Watch {
             return broken(format!("a delay of {:?} was shortened", self.failures.lockout));
         }
         let refused = actions.iter().any(|action| matches!(action, Action::Refused(_)));
-        let excused = refused || self.faults != 0 || *people == 0;
+        let excused = refused || self.faults != 0 || *people == 0 || self.second.is_asked(event);
         self.failures.check(event, excused, policy, door)?;
-        self.procedure.follow(event, &mut self.frames, policy, door);
+        self.second.check(event, refused || self.faults != 0, door)?;
+        self.procedure.follow(event, (&mut self.frames, &mut self.second), policy, door);
         Ok(())
     }
 
@@ -95,10 +99,12 @@ impl Watch {
                     self.procedure.somebody_in_view();
                 }
             }
+            Event::Pin { person, right } => self.second.enter(*person, *right),
             Event::Fault(fault, false) => self.faults &= !(*fault as u8),
             Event::Fault(fault, true) => {
                 self.faults |= *fault as u8;
                 (self.frames, self.failures.judged) = (Frames::default(), 0);
+                self.second = Second::default();
             }
             Event::Exit(true) | Event::OwnerUnlock => self.strike.ask(*event == Event::Exit(true), policy),
             Event::OwnerEnrol => self.procedure.owner = true,
@@ -110,10 +116,14 @@ impl Watch {
         match action {
             Action::Strike(driven) => self.strike.tell(driven)?,
             Action::Opened(person) => {
-                let agreed = self.frames.agreed(policy).map(|(person, _)| person);
-                if agreed != Some(person) {
-                    return broken(format!("opened for {person:?} on {:?}", self.frames));
+                let agreed = self.frames.agreed(policy).filter(|known| known.id == person);
+                if !agreed.is_some_and(|known| self.second.suffices(known)) {
+                    return broken(format!(
+                        "opened for {person:?} on {:?} and {:?}",
+                        self.frames, self.second
+                    ));
                 }
+                self.second = Second::default();
                 if !self.failures.lockout.remaining.is_zero() {
                     return broken(format!("opened during {:?}", self.failures.lockout));
                 }
@@ -125,7 +135,17 @@ impl Watch {
                 self.failures = Failures { kept: self.failures.kept, ..Failures::default() };
                 self.frames = Frames::default();
             }
+            Action::Refused(Refusal::OutOfHours(_)) => {}
+            Action::Refused(Refusal::WrongPin(_)) => {
+                self.failures.lockout = self.failures.lockout.failed(&policy.lockout);
+                self.failures.judged = 0;
+                (self.frames, self.second) = (Frames::default(), Second::default());
+            }
             Action::Refused(_) => self.failures.refuse(policy, &self.frames),
+            Action::AskPin(person) => {
+                let track = self.frames.0.last().map_or(0, |frame| frame.track);
+                self.second = Second { asked: Some((person, track, Duration::ZERO)), ..Second::default() };
+            }
             Action::Keep(lockout) => self.failures.kept = lockout,
             _ => {}
         }
@@ -137,7 +157,7 @@ impl Watch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Witness {
     track: u32,
-    person: Option<(PersonId, bool)>,
+    person: Option<Known>,
     age: Duration,
 }
 
@@ -189,11 +209,11 @@ impl Frames {
     }
 
     /// Whether the frames agree on somebody: enough of them, the newest and fresh one among them, nobody else.
-    fn agreed(&self, policy: &DoorPolicy) -> Option<(PersonId, bool)> {
+    fn agreed(&self, policy: &DoorPolicy) -> Option<Known> {
         let newest = self.0.last().filter(|newest| newest.age <= policy.agreement.gap)?;
         let mut people = self.0.iter().filter_map(|frame| frame.person);
         let enough = people.clone().count() >= policy.agreement.needed;
-        newest.person.filter(|person| enough && people.all(|other| other.0 == person.0))
+        newest.person.filter(|person| enough && people.all(|other| other.id == person.id))
     }
 }
 
@@ -323,6 +343,52 @@ impl Contacts {
     }
 }
 
+/// The PIN, where one is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+struct Second {
+    /// Who was asked, by which track, and how long ago, while it matters.
+    asked: Option<(PersonId, u32, Duration)>,
+    /// Whose PIN was right since.
+    right: Option<PersonId>,
+    /// Whether the PIN of the event is a wrong one of whoever was asked.
+    wrong: bool,
+}
+
+impl Second {
+    fn pass(&mut self, time: Duration, policy: &DoorPolicy) {
+        self.asked = self.asked.map(|(of, track, ago)| (of, track, ago + time));
+        self.asked = self.asked.filter(|(_, _, ago)| *ago < policy.pin_patience);
+        self.right = self.right.filter(|right| self.asked.is_some_and(|(of, ..)| of == *right));
+        self.wrong = false;
+    }
+
+    fn enter(&mut self, person: PersonId, right: bool) {
+        let asked = self.asked.is_some_and(|(of, ..)| of == person) && self.right.is_none();
+        self.right = if asked && right { Some(person) } else { self.right };
+        self.wrong = asked && !right;
+    }
+
+    /// Whether the event is a frame of a face that was asked: it looks at the keys.
+    fn is_asked(&self, event: &Event) -> bool {
+        let Event::Seen(Sighting::One(face)) = event else { return false };
+        self.asked.is_some_and(|(_, track, _)| track == face.track)
+    }
+
+    /// Whether a face on which frames agree is enough.
+    fn suffices(&self, known: Known) -> bool {
+        known.in_hours && (!known.needs_pin || self.right == Some(known.id))
+    }
+
+    /// A wrong PIN is a failure, except while nobody could come in anyway.
+    fn check(&mut self, event: &Event, excused: bool, door: &Door) -> Rule {
+        let wrong = std::mem::take(&mut self.wrong) && matches!(event, Event::Pin { .. });
+        if wrong && !excused && door.locked_out_for().is_zero() {
+            return broken("a wrong PIN was not counted");
+        }
+        Ok(())
+    }
+}
+
 /// Failures to be recognised.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 struct Failures {
@@ -334,6 +400,8 @@ struct Failures {
     judged: u32,
     /// Which track failed, and how long ago.
     last: Option<(u32, Duration)>,
+    /// Whether the event is a frame that was judged.
+    fresh: bool,
 }
 
 impl Failures {
@@ -343,6 +411,7 @@ impl Failures {
 
     fn see(&mut self, policy: &DoorPolicy, seen: Seen) {
         let most = policy.agreement.refused_after;
+        self.fresh = matches!(seen, Seen::Face { judged: true, .. });
         self.judged = match seen {
             Seen::Nothing => 0,
             Seen::Again => self.judged,
@@ -365,8 +434,8 @@ impl Failures {
         let Event::Seen(Sighting::One(face)) = event else { return Ok(()) };
         let lately = self.last.is_some_and(|(track, _)| track == face.track);
         let counts = self.judged >= policy.agreement.refused_after && self.lockout.remaining.is_zero();
-        let judged = matches!(face.obstacle, None | Some(Obstacle::NotAlive));
-        if counts && judged && !lately && !excused { broken("a failure was not counted") } else { Ok(()) }
+        let fresh = std::mem::take(&mut self.fresh);
+        if counts && fresh && !lately && !excused { broken("a failure was not counted") } else { Ok(()) }
     }
 }
 
@@ -411,7 +480,13 @@ impl Procedure {
     }
 
     /// Who has leave in the procedure that runs. Frames from before it are no evidence in it.
-    fn follow(&mut self, event: &Event, frames: &mut Frames, policy: &DoorPolicy, door: &Door) {
+    fn follow(
+        &mut self,
+        event: &Event,
+        (frames, second): (&mut Frames, &mut Second),
+        policy: &DoorPolicy,
+        door: &Door,
+    ) {
         let runs = matches!(door.mode(), Mode::Enrolling { .. } | Mode::Deleting { .. });
         let pressed = match event {
             Event::Button(false) => std::mem::take(&mut self.pressed),
@@ -419,27 +494,27 @@ impl Procedure {
         };
         self.pressed = (self.pressed || *event == Event::Button(true)) && *event != Event::PressTaken;
         if runs && (pressed || !self.runs) {
-            *frames = Frames::default();
+            (*frames, *second) = (Frames::default(), Second::default());
             *self = Self { runs, owner: self.owner, ..Self::default() };
         }
         let agreed = frames.agreed(policy);
         match door.mode() {
             _ if runs && !self.authorised => {
-                if let Some((person, true)) = agreed {
-                    (self.authorised, self.giver) = (true, Some((person, Duration::ZERO)));
-                    *frames = Frames::default();
+                if let Some(known) = agreed.filter(|known| known.administers && second.suffices(*known)) {
+                    (self.authorised, self.giver) = (true, Some((known.id, Duration::ZERO)));
+                    (*frames, *second) = (Frames::default(), Second::default());
                 }
             }
             Mode::Deleting { .. } => {
                 let giver = self.giver.map(|(person, _)| person);
-                let shown = agreed.map(|(person, _)| person).filter(|person| Some(*person) != giver);
+                let shown = agreed.map(|known| known.id).filter(|person| Some(*person) != giver);
                 self.shown = shown.or(self.shown);
             }
             Mode::Enrolling { .. } => {}
             mode => {
                 *self = Self { pressed: self.pressed, ..Self::default() };
                 if *mode != Mode::Idle {
-                    *frames = Frames::default();
+                    (*frames, *second) = (Frames::default(), Second::default());
                 }
             }
         }

@@ -6,6 +6,7 @@
 //! ```text
 //! tests/data/flash/1.bin   person 1, log entries 1 (made by hand from the picture of bytes in each module)
 //! tests/data/flash/2.bin   person 2 with crops 1, staged templates 1, threshold 1, log entries 2, boot record 1, slot 1
+//! tests/data/flash/3.bin   person 3: with PIN and hours
 //! ```
 
 use std::fs;
@@ -18,7 +19,7 @@ use facelatch::flash::{
     AuditLog, DeviceKey, Event, Happening, Layout, Map, Moment, Namespace, Partitions, Reason, SimFlash,
     Slots,
 };
-use facelatch::gallery::{Calibrated, Crop, CropStore, Enrolment, Gallery, Role};
+use facelatch::gallery::{Access, Calibrated, Crop, CropStore, Enrolment, Gallery, Pin, Role};
 use sequential_storage::cache::Cache;
 use sequential_storage::queue::{QueueConfig, QueueStorage};
 use sha2::{Digest, Sha256};
@@ -134,6 +135,20 @@ fn version_2() -> SimFlash {
     flash_of(&parts.audit)
 }
 
+const HOURS: &str = "mon-fri 08:00-18:30; sat 10:00-14:00";
+
+fn version_3() -> SimFlash {
+    let parts = parts(SimFlash::new(26));
+    let map = Map::new(parts.gallery.clone(), 0..parts.gallery.size()).expect("whole pages");
+    let mut gallery = Gallery::load(map, CropStore::new(parts.crops.clone()), key(), 10).expect("loads");
+    let templates = templates(1);
+    let who = Enrolment { name: "Anna", role: Role::Administrator, templates: &templates, crops: &[] };
+    let anna = gallery.enrol(&who).expect("enrolled");
+    let access = Access { pin: Pin::new("2580").ok(), hours: HOURS.parse().ok() };
+    gallery.set_access(anna, access).expect("kept");
+    flash_of(&parts.gallery)
+}
+
 fn logged() -> [(Moment, Happening); 3] {
     let at = Moment { uptime_ms: 1_000, unix_ms: Some(1_790_000_000_000) };
     [
@@ -143,7 +158,7 @@ fn logged() -> [(Moment, Happening); 3] {
     ]
 }
 
-/// Anna as she was enrolled, in both versions.
+/// Anna as she was enrolled, in all versions.
 fn anna_of(parts: &Partitions<SimFlash>) -> Gallery<facelatch::flash::Partition<SimFlash>> {
     let map = Map::new(parts.gallery.clone(), 0..parts.gallery.size()).expect("whole pages");
     assert_eq!(map.damage(), None);
@@ -169,9 +184,18 @@ fn an_image_of_version_1_is_read() {
 }
 
 #[test]
+fn an_image_of_version_3_is_read() {
+    let gallery = anna_of(&parts(image(3, version_3)));
+    let Access { pin, hours } = &gallery.people()[0].access;
+    assert!(pin.is_some_and(|pin| pin.is("2580") && !pin.is("2581")));
+    assert_eq!(hours.as_ref().map(ToString::to_string).as_deref(), Some(HOURS));
+}
+
+#[test]
 fn an_image_of_version_2_is_read() {
     let parts = parts(image(2, version_2));
     let mut gallery = anna_of(&parts);
+    assert_eq!(gallery.people()[0].access, Access::default());
     assert_eq!(gallery.crops(1).expect("read").iter().map(|crop| crop.quality).collect::<Vec<_>>(), [150]);
     let kept = Calibrated::read(gallery.map()).expect("read");
     assert_eq!(kept, Some(Calibrated { embedding_id: 1, threshold: 0.75 }));

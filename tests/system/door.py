@@ -108,8 +108,15 @@ class Story:
         self.leave()
 
     def strangers(self) -> None:
-        self.expect_refusal("Unknown", "stranger")
-        self.expect_refusal("NotAlive", "photo of owner")
+        self.expect_refusal("nobody enrolled has this face", "stranger")
+        self.expect_refusal("not a living face", "photo of owner")
+
+    def case_is_opened(self) -> None:
+        self.machine.tell("press tamper 1500")
+        self.machine.log("alarm: the case was opened", 5)
+        self.machine.pin("buzzer", 1, 2)
+        self.tell("the case is opened: alarm, and the buzzer sounds")
+        self.leave()
 
     def camera_fails(self) -> None:
         self.machine.tell("mute on")
@@ -177,6 +184,7 @@ def main() -> None:
         story.enrol_owner()
         story.owner_comes_home()
         story.strangers()
+        story.case_is_opened()
         story.camera_fails()
         story.daemon_freezes()
         story.power_is_cut_while_enrolling()

@@ -189,6 +189,10 @@ impl Lock for MemoryLock {
         Ok(())
     }
 
+    fn type_keys(&mut self, _: &str, _: Duration) -> Result<(), WireError> {
+        Err(WireError::Unknown)
+    }
+
     fn obey(&mut self, command: &Command, _: Duration) -> Result<Answer, WireError> {
         let nobody = |person: &u32| WireError::Nobody { person: *person };
         match command {

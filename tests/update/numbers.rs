@@ -35,8 +35,9 @@ fn requests_and_orders_keep_their_numbers() {
         Request::Reset,
         Request::Vitals,
         Request::Part { parcel: 0, offset: 0 },
+        Request::Keys { keys: String::new() },
     ];
-    assert_eq!(requests.map(|request| first(&request)), [0, 1, 2, 3, 4, 5, 6]);
+    assert_eq!(requests.map(|request| first(&request)), [0, 1, 2, 3, 4, 5, 6, 7]);
     let orders = [
         Command::Begin { package: [0; 32], bytes: 0, version: 0, embedding_id: 0 },
         Command::Finish { transfer: 0 },
@@ -48,8 +49,11 @@ fn requests_and_orders_keep_their_numbers() {
         Command::Snapshot,
         Command::Visitors,
         Command::ForgetVisitors,
+        Command::Access { from: 0 },
+        Command::SetPin { person: 0, pin: None },
+        Command::SetHours { person: 0, hours: None },
     ];
-    assert_eq!(orders.map(|order| first(&order)), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    assert_eq!(orders.map(|order| first(&order)), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
 }
 
 #[test]
@@ -61,8 +65,9 @@ fn answers_stages_and_errors_keep_their_numbers() {
         Answer::Log(Vec::new()),
         Answer::Parcel { parcel: 0, bytes: 0 },
         Answer::Part(Vec::new()),
+        Answer::Access(Vec::new()),
     ];
-    assert_eq!(answers.map(|answer| first(&answer)), [0, 4, 5, 6, 8, 9]);
+    assert_eq!(answers.map(|answer| first(&answer)), [0, 4, 5, 6, 8, 9, 10]);
     let reason = String::new;
     let stages = [
         Stage::None,
@@ -92,6 +97,7 @@ fn answers_stages_and_errors_keep_their_numbers() {
         WireError::Rate { baud: 0 },
         WireError::NoParcel,
         WireError::NoVisitors,
+        WireError::Invalid { reason: reason() },
     ];
-    assert_eq!(errors.map(|error| first(&error)), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+    assert_eq!(errors.map(|error| first(&error)), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
 }

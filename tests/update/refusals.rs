@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use facelatch::gallery::Pin;
 use facelatch::update::acceptance::Refusal;
 use facelatch::update::client::{Client, ClientError, PATIENCE};
-use facelatch::update::message::{Answer, Command, WireError};
+use facelatch::update::message::{AccessEntry, Answer, Command, PinHash, Request, WireError};
 use facelatch::update::owner::OwnerKey;
 use facelatch::update::package::{Manifest, Package, claims, seal};
 
@@ -109,6 +110,32 @@ fn an_older_package_is_refused_before_a_byte_is_sent_and_the_same_one_is_skipped
     assert!(error.to_string().contains(&expected), "{error}");
     let again = upload(&mut desk, &good(), 5, &mut Yes::default());
     assert_eq!(again, Ok(facelatch::update::upload::Uploaded::Already));
+}
+
+#[test]
+fn the_owner_asks_for_pins_and_hours_and_what_cannot_be_is_refused() {
+    let mut desk = Desk::new(owned(Student::SmallA, 2, 0), Student::SmallA);
+    let mut line = Line::new(desk.lines(), Faults::default(), 115_200, &mut desk);
+    let mut client = Client::connect(&mut line, 115_200, PATIENCE).unwrap();
+    let Pin { salt, hash } = Pin::new("2580").unwrap();
+    let mut order = |command| client.order(&key(), &command);
+    let hours = |text: &str| Command::SetHours { person: 1, hours: Some(text.to_owned()) };
+    order(Command::SetPin { person: 1, pin: Some(PinHash { salt, hash }) }).unwrap();
+    order(hours("mon-wed 08:00-18:00")).unwrap();
+    let refused = order(hours("whenever")).expect_err("no hours").to_string();
+    assert!(refused.contains("\"whenever\" is no time of the week"), "{refused}");
+    let nobody = order(Command::SetPin { person: 9, pin: None });
+    assert_eq!(nobody, Err(ClientError::Lock(WireError::Nobody { person: 9 })));
+    let Ok(Answer::Access(asked)) = order(Command::Access { from: 0 }) else { panic!("access") };
+    let expected = AccessEntry { person: 1, pin: true, hours: Some("mon-wed 08:00-18:00".to_owned()) };
+    assert_eq!(asked, [expected, AccessEntry { person: 2, pin: false, hours: None }]);
+
+    let early = client.ask(&Request::Keys { keys: "2580#".to_owned() }).expect_err("no face").to_string();
+    assert!(early.contains("no PIN is awaited"), "{early}");
+    let letter = client.ask(&Request::Keys { keys: "25a#".to_owned() }).expect_err("no key").to_string();
+    assert!(letter.contains("keys are 0 to 9"), "{letter}");
+    let person = desk.running().device.gallery().people()[0].clone();
+    assert!(person.access.pin.is_some_and(|pin| pin.is("2580")));
 }
 
 #[test]

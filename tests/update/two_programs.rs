@@ -94,12 +94,17 @@ struct Tool {
 
 impl Tool {
     fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_facelatch"))
-            .args(arguments)
-            .current_dir(&self.folder)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
+        self.run_with(arguments, "")
+    }
+
+    fn run_with(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_facelatch"));
+        command.args(arguments).current_dir(&self.folder);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Whoever reads no input may have ended already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
     }
 
     fn says(&self, arguments: &[&str]) -> String {
@@ -112,6 +117,37 @@ impl Tool {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The owner asks for a PIN as well as the face; it is typed at the computer.
+fn asks_for_a_pin(firmware: &mut Firmware, tool: &Tool) {
+    let with_cable = |arguments: &[&'static str]| [arguments, &CABLE[..]].concat();
+    let bad = tool.run_with(&with_cable(&["people", "pin", "1"]), "12a4\n");
+    assert_eq!((bad.status.code(), text(&bad.stderr).contains("4 to 8 digits")), (Some(2), true));
+    let bad = tool.run(&with_cable(&["people", "hours", "1", "monday 8-18"]));
+    assert_eq!((bad.status.code(), text(&bad.stderr).contains("mon-fri 08:00-18:30")), (Some(2), true));
+    let set = tool.run_with(&with_cable(&["people", "pin", "1"]), "2580\n");
+    assert!(set.status.success(), "{}", text(&set.stderr));
+    tool.says(&with_cable(&["people", "hours", "1", "mon-sun 00:00-24:00"]));
+    let people = tool.says(&with_cable(&["people", "list"]));
+    assert!(people.contains("face and PIN") && people.contains("mon-sun 00:00-24:00"), "{people}");
+
+    let opened = firmware.count("opened for person 1");
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let typed = tool.run_with(&["keypad", "--port", "lock.tty"], "2580\n");
+        if typed.status.success() {
+            break;
+        }
+        assert!(text(&typed.stderr).contains("no PIN is awaited"), "{}", text(&typed.stderr));
+        assert!(Instant::now() < until, "no PIN is ever awaited");
+    }
+    firmware.wait_for("opened for person 1");
+    assert_eq!(firmware.count("opened for person 1"), opened + 1, "opened without a PIN");
+    assert!(!firmware.told.concat().contains("2580"), "digits are logged");
+    tool.says(&with_cable(&["people", "pin", "1", "--clear"]));
+    let log = tool.says(&with_cable(&["log"]));
+    assert!(log.contains("PIN or hours changed"), "{log}");
 }
 
 const CABLE: [&str; 4] = ["--port", "lock.tty", "--key", "owner.key"];
@@ -150,7 +186,7 @@ fn a_trained_embedder_follows_another_while_the_door_is_served_and_nobody_enrols
     firmware.wait_for("started anew");
     assert!(firmware.count("package 3 is confirmed") == 1, "{}", firmware.told.join("\n"));
     firmware.wait_for("opened for person 1");
-    firmware.wait_for("refused: Unknown");
+    firmware.wait_for("refused: nobody enrolled has this face");
     let everybody = firmware.count("opened for person");
     assert_eq!(everybody, firmware.count("opened for person 1"), "{}", firmware.told.join("\n"));
     println!(
@@ -170,6 +206,7 @@ fn a_trained_embedder_follows_another_while_the_door_is_served_and_nobody_enrols
     }
     let again = tool.says(&[&["flash", "new.flm"], &CABLE[..]].concat());
     assert!(again.contains("skipped"), "{again}");
+    asks_for_a_pin(&mut firmware, &tool);
     firmware.typed.write_all(b"q\n").unwrap();
     assert!(firmware.child.wait().unwrap().success());
 }

@@ -1,6 +1,6 @@
 //! What is possible for a board: ranges, lines, the flash map.
 
-use super::{Board, Flash};
+use super::{Board, Flash, Keypad};
 
 /// A key, and what is wrong with its value.
 pub(super) type Complaint = (&'static str, String);
@@ -62,7 +62,7 @@ fn check_ranges(board: &Board) -> Result<(), Complaint> {
 
 fn check_lines(board: &Board) -> Result<(), Complaint> {
     let (inputs, outputs) = (&board.inputs, &board.outputs);
-    let lines = [
+    let mut lines = vec![
         ("lock.line", board.lock.line.name.0),
         ("inputs.enrol_button", inputs.enrol_button.name.0),
         ("inputs.exit_button", inputs.exit_button.name.0),
@@ -76,6 +76,11 @@ fn check_lines(board: &Board) -> Result<(), Complaint> {
         if needed.1.is_empty() {
             return Err((needed.0, format!("{} has no name; expected that of a line", needed.0)));
         }
+    }
+    let keypad = board.access.keypad.iter().flat_map(Keypad::lines).map(|line| ("access.keypad", line.0));
+    lines.extend(keypad);
+    if let Some((key, _)) = lines.iter().skip(8).find(|(_, line)| line.is_empty()) {
+        return Err((key, format!("{key} has a line without a name; expected four rows and three columns")));
     }
     for (index, (key, line)) in lines.iter().enumerate() {
         if let Some((_, offset)) = line.split_once(':')

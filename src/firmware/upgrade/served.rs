@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::keeper::Keeper;
 use super::{Identity, UpgradeError};
+use crate::door::keypad::{Key, NoKey};
 use crate::door::panel::Panel;
 use crate::door::{Mode, Signal};
 use crate::face::template::Template;
@@ -15,11 +16,12 @@ use crate::firmware::clock::{calendar, set_calendar};
 use crate::firmware::device::Device;
 use crate::firmware::monitor::milliseconds;
 use crate::flash::{Event, Happening, Partition, Partitions, Record, SlotError};
-use crate::gallery::{GalleryError, Person, Role, visitors};
+use crate::gallery::{Access, GalleryError, Hours, Person, Pin, Role, visitors};
 use crate::update::acceptance::{Refusal, firmware_version};
 use crate::update::link::{Announced, Begin, Lock};
 use crate::update::message::{
-    About, Answer, Command, LogEntry, NONCE_BYTES, PersonEntry, Status, WireError, capability, short,
+    About, AccessEntry, Answer, Command, LogEntry, NONCE_BYTES, PersonEntry, PinHash, Status, WireError,
+    capability, short,
 };
 use crate::update::owner::OwnerId;
 use crate::update::sealed;
@@ -30,6 +32,8 @@ use crate::update::vitals::{DoorState, FlashPart, MAX_WORDS, Sight, Vitals};
 const BLOCK_BYTES: usize = WINDOW_BYTES / 2;
 /// People in one answer: so many fit into a frame with the longest names.
 const PEOPLE_AT_ONCE: usize = 12;
+/// People with their hours in one answer: so many fit into a frame with the longest hours.
+const HOURS_AT_ONCE: usize = 8;
 /// Bytes of the log in one answer; with the answer's own it fits into a frame.
 const LOG_BYTES: usize = 1200;
 /// Fastest rate of the line, bits a second: what USB adapters and the boards' ports all can.
@@ -49,6 +53,15 @@ fn storage(error: impl Display) -> WireError {
     WireError::Storage { reason: short(&error.to_string()) }
 }
 
+fn invalid(reason: &dyn Display) -> WireError {
+    WireError::Invalid { reason: short(&reason.to_string()) }
+}
+
+fn access_entry(person: &Person) -> AccessEntry {
+    let Access { pin, hours } = &person.access;
+    AccessEntry { person: person.id, pin: pin.is_some(), hours: hours.as_ref().map(ToString::to_string) }
+}
+
 fn person_error(person: u32, error: &GalleryError) -> WireError {
     match error {
         GalleryError::Nobody { .. } => WireError::Nobody { person },
@@ -66,6 +79,16 @@ impl<F: NorFlash<Error: Debug> + Send + 'static, P: Panel> Served<'_, F, P> {
             templates: person.templates.iter().filter(in_use).count() as u8,
             pictures: person.crops.is_some(),
         }
+    }
+
+    /// Asks for something else of a person besides the face.
+    fn change_access(&mut self, person: u32, change: impl FnOnce(&mut Access)) -> Result<Answer, WireError> {
+        let gallery = self.device.gallery_mut();
+        let mut access = gallery.person(person).map(|known| known.access.clone()).unwrap_or_default();
+        change(&mut access);
+        gallery.set_access(person, access).map_err(|error| person_error(person, &error))?;
+        self.note(Event::AccessChanged.of(person));
+        Ok(Answer::Done)
     }
 
     fn note(&mut self, what: impl Into<Happening>) {
@@ -129,6 +152,7 @@ impl<F: NorFlash<Error: Debug> + Send + 'static, P: Panel> Lock for Served<'_, F
             | capability::RATE
             | capability::VITALS
             | capability::SNAPSHOT
+            | capability::ACCESS
             | if keeps_visitors { capability::VISITORS } else { 0 };
         About {
             board: self.keeper.site.board.clone(),
@@ -258,6 +282,16 @@ impl<F: NorFlash<Error: Debug> + Send + 'static, P: Panel> Lock for Served<'_, F
         self.keeper.examine(owner).map_err(storage)
     }
 
+    fn type_keys(&mut self, keys: &str, now: Duration) -> Result<(), WireError> {
+        let keys: Result<Vec<Key>, NoKey> = keys.chars().map(Key::try_from).collect();
+        let keys = keys.map_err(|error| invalid(&error))?;
+        if self.device.door().asks_pin_of().is_none() {
+            return Err(invalid(&"no PIN is awaited: show your face first"));
+        }
+        keys.into_iter().for_each(|key| self.device.key(key, now));
+        Ok(())
+    }
+
     fn obey(&mut self, command: &Command, now: Duration) -> Result<Answer, WireError> {
         match command {
             Command::People { from } => {
@@ -276,6 +310,19 @@ impl<F: NorFlash<Error: Debug> + Send + 'static, P: Panel> Lock for Served<'_, F
                 deleted.map_err(|error| person_error(*person, &error))?;
                 self.note(Event::Deleted.of(*person));
                 Ok(Answer::Done)
+            }
+            Command::Access { from } => {
+                let wanted = self.device.gallery().people().iter().filter(|person| person.id >= *from);
+                Ok(Answer::Access(wanted.take(HOURS_AT_ONCE).map(access_entry).collect()))
+            }
+            Command::SetPin { person, pin } => {
+                let pin = pin.map(|PinHash { salt, hash }| Pin { salt, hash });
+                self.change_access(*person, |access| access.pin = pin)
+            }
+            Command::SetHours { person, hours } => {
+                let hours = hours.as_deref().map(str::parse::<Hours>).transpose();
+                let hours = hours.map_err(|error| invalid(&error))?;
+                self.change_access(*person, |access| access.hours = hours)
             }
             Command::SetTime { unix_ms } => {
                 set_calendar(Duration::from_millis(*unix_ms));
@@ -343,4 +390,21 @@ fn flash_parts<F: NorFlash>(parts: &Partitions<F>) -> Vec<FlashPart> {
         retired: part.failure().is_some(),
     };
     named.map(told).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::update::frame::MAX_PAYLOAD;
+    use crate::update::message::ToHost;
+
+    #[test]
+    fn the_longest_hours_of_as_many_as_are_told_at_once_fit_into_a_frame() {
+        let hours: Hours = ["mon,tue,thu,fri,sun 10:00-23:59"; 4].join(";").parse().expect("hours");
+        let entry = AccessEntry { person: u32::MAX, pin: true, hours: Some(hours.to_string()) };
+        let result = Ok(Answer::Access(vec![entry; HOURS_AT_ONCE]));
+        let answer = ToHost::Answer { session: u32::MAX, number: u32::MAX, result };
+        let bytes = postcard::to_allocvec(&answer).expect("serialisable");
+        assert!(bytes.len() <= MAX_PAYLOAD, "{} bytes", bytes.len());
+    }
 }

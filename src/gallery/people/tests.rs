@@ -43,6 +43,30 @@ fn of_embedder_2(seed: u8) -> Template {
 }
 
 #[test]
+fn what_is_asked_of_a_person_is_kept_and_a_record_without_it_is_read() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("flash");
+    let mut before = gallery(&path, 1, 10);
+    let anna = before.enrol(&enrolment("Anna", &[template(1)], &[])).expect("enrolled");
+    let older = Person { access: Access::default(), ..before.people()[0].clone() };
+    let pin = crate::gallery::Pin::new("2580").expect("a PIN");
+    let access = Access { pin: Some(pin), hours: "mon-fri 08:00-18:00; sat 09:00-12:00".parse().ok() };
+    before.set_access(anna, access.clone()).expect("kept");
+    assert!(matches!(before.set_access(99, access.clone()), Err(GalleryError::Nobody { id: 99 })));
+    drop(before);
+    let mut after = gallery(&path, 1, 10);
+    assert_eq!(after.person(anna).map(|person| person.access.clone()), Some(access));
+
+    let version_2 = postcard::to_allocvec(&(&older.name, older.role, &older.templates, older.crops));
+    let record = [&[2][..], &version_2.expect("serialisable")].concat();
+    let place = Namespace::Person.key(anna);
+    let sealed = after.keys[0].seal(place, &record).expect("sealed");
+    after.map().set(place, &sealed).expect("written");
+    drop(after);
+    assert_eq!(gallery(&path, 1, 10).people(), [older]);
+}
+
+#[test]
 fn people_are_there_after_a_restart_and_a_deleted_one_is_not() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("flash");

@@ -19,7 +19,7 @@ use crate::face::nms::Detection;
 use crate::face::quality::Measures;
 use crate::face::template::Template;
 use crate::gallery::matching::Index;
-use crate::gallery::{Person, Role};
+use crate::gallery::{Access, Person, Role};
 use crate::host::info;
 use crate::inference::{LoadOptions, Network};
 
@@ -249,7 +249,14 @@ fn everybody() -> Index {
     };
     let mut person = |id: u32| {
         let templates = (0..TEMPLATES).map(|_| template()).collect();
-        Person { id, name: heapless::String::new(), role: Role::Resident, templates, crops: None }
+        Person {
+            id,
+            name: heapless::String::new(),
+            role: Role::Resident,
+            templates,
+            crops: None,
+            access: Access::default(),
+        }
     };
     let people: Vec<Person> = (1..=PEOPLE).map(&mut person).collect();
     Index::of(&people)

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::face::template::{FARTHEST, Template};
-use crate::gallery::{MatchPolicy, Person, Role, TEMPLATES_PER_PERSON};
+use crate::gallery::{Access, MatchPolicy, Person, Role, TEMPLATES_PER_PERSON};
 use crate::host::statistics::Rate;
 
 /// A person of pictures, who is in no lock.
@@ -12,7 +12,7 @@ pub fn person(id: u32, name: &str, templates: &[Template]) -> Person {
     let mut short = heapless::String::new();
     name.chars().take_while(|character| short.push(*character).is_ok()).for_each(drop);
     let templates = templates.iter().take(TEMPLATES_PER_PERSON).cloned().collect();
-    Person { id, name: short, role: Role::Resident, templates, crops: None }
+    Person { id, name: short, role: Role::Resident, templates, crops: None, access: Access::default() }
 }
 
 /// Two people who are hard to tell apart.

@@ -2,7 +2,7 @@
 
 use super::finding::Finding;
 use super::{Drivers, Site};
-use crate::board::schema::Line;
+use crate::board::schema::Keypad;
 
 const CHIPS: &str = "/sys/bus/gpio/devices";
 /// Who takes the lines while the lock runs.
@@ -24,8 +24,7 @@ pub(super) fn look(site: &Site<'_>, drivers: &dyn Drivers) -> Vec<Finding> {
     let wired = wired(site);
     let chips = site.machine.names("/dev", "gpiochip");
     if chips.is_empty() {
-        let lines: Vec<String> =
-            wired.iter().map(|(_, name, line)| format!("{name} ({})", &*line.name)).collect();
+        let lines: Vec<String> = wired.iter().map(|(_, name, line)| format!("{name} ({line})")).collect();
         let found =
             format!("there is no GPIO chip (/dev/gpiochip*), so there are no pins for {}", lines.join(", "));
         let remedy = "run this on the board itself; if this is the board, its kernel needs CONFIG_GPIO_CDEV and the driver of its pins";
@@ -41,26 +40,34 @@ pub(super) fn look(site: &Site<'_>, drivers: &dyn Drivers) -> Vec<Finding> {
     findings
 }
 
-type Wired<'a> = (&'static str, &'static str, &'a Line);
+/// A key of the board file, the pin in words, the line's name.
+type Wired = (&'static str, &'static str, &'static str);
 
-fn wired<'a>(site: &Site<'a>) -> Vec<Wired<'a>> {
+fn wired(site: &Site<'_>) -> Vec<Wired> {
     let board = site.board;
     let (inputs, outputs) = (&board.inputs, &board.outputs);
     let lines = [
-        ("lock.line", "strike", &board.lock.line),
-        ("inputs.exit_button", "exit button", &inputs.exit_button),
-        ("inputs.enrol_button", "enrol button", &inputs.enrol_button),
-        ("inputs.door_sensor", "door sensor", &inputs.door_sensor),
-        ("inputs.tamper", "tamper", &inputs.tamper),
-        ("outputs.green", "green light", &outputs.green),
-        ("outputs.red", "red light", &outputs.red),
-        ("outputs.buzzer", "buzzer", &outputs.buzzer),
+        ("lock.line", "strike", &board.lock.line.name),
+        ("inputs.exit_button", "exit button", &inputs.exit_button.name),
+        ("inputs.enrol_button", "enrol button", &inputs.enrol_button.name),
+        ("inputs.door_sensor", "door sensor", &inputs.door_sensor.name),
+        ("inputs.tamper", "tamper", &inputs.tamper.name),
+        ("outputs.green", "green light", &outputs.green.name),
+        ("outputs.red", "red light", &outputs.red.name),
+        ("outputs.buzzer", "buzzer", &outputs.buzzer.name),
     ];
-    lines.into_iter().filter(|(_, _, line)| line.is_wired()).collect()
+    let keypad =
+        board.access.keypad.iter().flat_map(Keypad::lines).map(|line| ("access.keypad", "keypad", line));
+    lines
+        .into_iter()
+        .chain(keypad)
+        .map(|(key, name, line)| (key, name, line.0))
+        .filter(|wired| !wired.2.is_empty())
+        .collect()
 }
 
-fn look_at(site: &Site<'_>, drivers: &dyn Drivers, (key, name, line): Wired<'_>) -> Finding {
-    let (part, line) = (format!("pin {name}"), &*line.name);
+fn look_at(site: &Site<'_>, drivers: &dyn Drivers, (key, name, line): Wired) -> Finding {
+    let part = format!("pin {name}");
     let lost = || {
         let found = format!("no GPIO line is called \"{line}\"");
         Finding::wrong(

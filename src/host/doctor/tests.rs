@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
@@ -78,13 +78,23 @@ impl Pi {
         self.write("etc/passwd", b"root:x:0:0::/root:/bin/sh\nfacelatch:x:64321:64321::/:/bin/false\n");
     }
 
+    /// The board's file, or another of that name in the Pi's root.
+    fn board(&self) -> PathBuf {
+        let own = self.path("raspberry-pi-4.toml");
+        if own.exists() {
+            own
+        } else {
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("boards/raspberry-pi-4.toml")
+        }
+    }
+
     fn examine_at(&self, drivers: &dyn Drivers, now: SystemTime) -> super::Report {
         self.examine_with(drivers, now, Path::new("no models: their answers take a second"))
     }
 
     fn examine_with(&self, drivers: &dyn Drivers, now: SystemTime, models: &Path) -> super::Report {
         let options = DoctorOptions {
-            board: Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("boards/raspberry-pi-4.toml")),
+            board: Some(self.board()),
             user: None,
             models: models.to_owned(),
             state: "/var/lib/facelatch".to_owned(),
@@ -187,6 +197,24 @@ fn who_may_not_use_a_device_is_told_which_group_may() {
     let remedy = finding.remedy.expect("what to do");
     let expected = if group == 0 { "udev rule" } else { "sudo usermod -aG video facelatch" };
     assert!(remedy.contains(expected), "{remedy}");
+}
+
+#[test]
+fn the_lines_of_a_keypad_are_looked_for_like_all_others() {
+    let pi = Pi::new();
+    let keypad = r#"keypad = { rows = ["GPIO12", "GPIO16", "GPIO20", "KEYS"], columns = ["GPIO19", "GPIO26", "GPIO25"] }"#;
+    let board = fs::read_to_string(pi.board()).expect("the board's file");
+    pi.write(
+        "raspberry-pi-4.toml",
+        board.replace("[serial]", &format!("[access]\n{keypad}\n\n[serial]")).as_bytes(),
+    );
+    let report = pi.examine();
+    let keypad: Vec<&Finding> =
+        report.findings.iter().filter(|finding| finding.part == "pin keypad").collect();
+    assert_eq!(keypad.iter().filter(|finding| finding.verdict == Verdict::Fine).count(), 6);
+    let lost = keypad.iter().find(|finding| finding.verdict == Verdict::Wrong).expect("one is not there");
+    assert!(lost.found.contains("no GPIO line is called \"KEYS\""), "{lost:?}");
+    assert!(lost.remedy.as_ref().is_some_and(|words| words.contains("set access.keypad")), "{lost:?}");
 }
 
 #[test]
