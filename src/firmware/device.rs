@@ -155,7 +155,9 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
     /// Judges what was seen and acts on it.
     pub fn see(&mut self, view: View, now: Duration) {
         let (taken, seeing) = (monotonic(), view.times);
-        self.monitor.saw(&view.times);
+        if view.is_looked_at() {
+            self.monitor.saw(&view.times);
+        }
         let pending = self.is_enrolling().then_some(self.pending.as_slice());
         let judgement = self.judge.judge(view, &self.gallery, pending);
         let (event, face) = (Event::Seen(judgement.sighting), judgement.sighting.face().is_some());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::clock::monotonic;
+use super::motion::Motion;
 use super::shutter::Shutter;
 use crate::board::schema::CameraKind;
 use crate::camera::{Frame, PixelFormat};
@@ -64,6 +65,14 @@ pub struct View {
     pub times: FrameTimes,
 }
 
+impl View {
+    /// Whether the networks looked at the frame.
+    #[must_use]
+    pub fn is_looked_at(&self) -> bool {
+        !self.times.detect.is_zero()
+    }
+}
+
 /// An aligned face, `[112, 112, 3]` u8 RGB, row-major. In place rather than in a box: none is allocated for a frame.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AlignedCrop(pub [u8; CROP_BYTES]);
@@ -81,6 +90,7 @@ pub struct Eyes {
     camera: CameraKind,
     picture: RgbImage,
     shutter: Shutter,
+    motion: Motion,
 }
 
 impl Eyes {
@@ -89,7 +99,8 @@ impl Eyes {
     pub fn new(mut analyzer: FaceAnalyzer) -> Self {
         analyzer.set_clock(monotonic);
         let picture = RgbImage::new(1, 1).expect("one pixel is a picture");
-        Self { analyzer, camera: CameraKind::Colour, picture, shutter: Shutter::default() }
+        let (shutter, motion) = (Shutter::default(), Motion::default());
+        Self { analyzer, camera: CameraKind::Colour, picture, shutter, motion }
     }
 
     /// The same through another camera.
@@ -98,7 +109,8 @@ impl Eyes {
         Self { camera, ..self }
     }
 
-    /// Looks at a frame. Without its colours when the camera has none: what a driver adds (a tint by day, noise in
+    /// Looks at a frame. One that shows an empty doorway as it was before is told as empty without the networks, but for
+    /// one a second. Without its colours when the camera has none: what a driver adds (a tint by day, noise in
     /// U and V) would say something of the light, not of the face. Allocates nothing once it has seen a frame of that
     /// size, unless it is a JPEG.
     ///
@@ -112,13 +124,29 @@ impl Eyes {
         }
         let decoded = monotonic();
         self.shutter.show(&self.picture);
-        let faces = self.analyzer.analyze(&self.picture.view(), frame.captured_at)?;
+        let captured_at = frame.captured_at;
+        if !self.motion.is_worth(&self.picture, captured_at) {
+            let times = FrameTimes { decode: decoded - began, seen_at: monotonic(), ..FrameTimes::default() };
+            let crop = AlignedCrop([0; CROP_BYTES]);
+            return Ok(View {
+                captured_at,
+                faces: heapless::Vec::new(),
+                live: None,
+                alive: false,
+                crop,
+                times,
+            });
+        }
+        let faces = self.analyzer.analyze(&self.picture.view(), captured_at)?;
+        if !faces.is_empty() {
+            self.stay_awake(captured_at);
+        }
         let track = faces.first().and_then(|largest| largest.track);
         let live = track.and_then(|id| self.analyzer.track(id)?.liveness());
         let alive = live.is_some_and(|score| score >= self.analyzer.least_liveness());
         let crop = AlignedCrop(*self.analyzer.crop(0).unwrap_or(&[0; CROP_BYTES]));
         let times = self.times(began, decoded);
-        Ok(View { captured_at: frame.captured_at, faces, live, alive, crop, times })
+        Ok(View { captured_at, faces, live, alive, crop, times })
     }
 
     fn times(&self, began: Duration, decoded: Duration) -> FrameTimes {
@@ -127,6 +155,11 @@ impl Eyes {
         let look = (seen_at - decoded).saturating_sub(detect + embed + liveness);
         let (camera, decode) = (Duration::ZERO, decoded - began);
         FrameTimes { camera, decode, detect, look, embed, liveness, seen_at }
+    }
+
+    /// Looks at every frame for a while after `now`, whether anything moves or not.
+    pub fn stay_awake(&mut self, now: Duration) {
+        self.motion.stay_awake(now);
     }
 
     /// Forgets whom it followed, as when the camera was away.

@@ -10,6 +10,7 @@ pub mod judge;
 pub mod latency;
 pub mod link;
 pub mod monitor;
+mod motion;
 pub mod port;
 pub mod ready;
 pub mod service;

@@ -207,9 +207,10 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Service<F, P> {
     }
 
     fn feel(&mut self) {
-        let Parts { device, inputs, keys, clock, .. } = &mut self.parts;
+        let Parts { device, vision, inputs, keys, clock, .. } = &mut self.parts;
         while let Some((input, active)) = inputs.next(clock()) {
             log::debug!("{input:?}: {active}");
+            vision.wake();
             device.happen(&input.event(active), clock());
         }
         if let Some(keys) = keys {

@@ -45,6 +45,8 @@ struct State {
     newest: Option<Report>,
     /// When the thread last had something to say, or began.
     alive_at: Duration,
+    /// Whether the next frame is to be looked at even if nothing moves.
+    awake: bool,
     stop: bool,
 }
 
@@ -74,7 +76,7 @@ impl Vision {
         clock: fn() -> Duration,
     ) -> io::Result<Self> {
         let (woken, wake) = io::pipe()?;
-        let state = State { newest: None, alive_at: clock(), stop: false };
+        let state = State { newest: None, alive_at: clock(), awake: true, stop: false };
         let shared = Arc::new(Shared { state: Mutex::new(state), clock });
         let theirs = shared.clone();
         let thread = Builder::new()
@@ -91,6 +93,11 @@ impl Vision {
             let _ = io::Read::read(&mut self.woken, &mut [0]);
         }
         report
+    }
+
+    /// Looks at every frame for a while: somebody pressed a button or opened the door.
+    pub fn wake(&self) {
+        self.shared.lock().awake = true;
     }
 
     /// Readable while there is a report.
@@ -147,6 +154,9 @@ impl<C: Camera> Looking<C> {
                 Err(error) => return Report::Ended(error.to_string()),
             }
         };
+        if std::mem::take(&mut self.shared.lock().awake) {
+            self.eyes.stay_awake(frame.captured_at);
+        }
         let taken_up = (self.shared.clock)();
         match self.eyes.look(&frame) {
             Ok(mut view) => {
