@@ -49,6 +49,7 @@ struct WholeFace {
     bounds: [f32; 4],
     landmarks: [f32; 10],
     score: f32,
+    disagreement: f32,
     liveness_logit: f32,
     embedding: Vec<i8>,
 }
@@ -210,6 +211,12 @@ fn same_face(face: &Observation, wanted: &WholeFace) {
 fn same_evidence(close: &Close, wanted: &WholeFace) {
     let logit = close.liveness_logit.expect("the gate is open");
     assert!((logit - wanted.liveness_logit).abs() < 0.5, "{logit} instead of {}", wanted.liveness_logit);
+    let disagreement = close.measures.disagreement;
+    assert!(
+        (disagreement - wanted.disagreement).abs() < 0.02,
+        "{disagreement} instead of {}",
+        wanted.disagreement
+    );
     let found = close.template.as_ref().expect("the gate is open");
     let reference = Template {
         embedding: wanted.embedding.clone().try_into().expect("128 numbers"),

@@ -8,6 +8,7 @@ It is what tests hold the device's code against, and what draws training picture
 
 from __future__ import annotations
 
+import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,8 @@ class Face:
     box: np.ndarray
     landmarks: np.ndarray
     score: float
+    disagreement: float = 0.0
+    """Of a second look: mean distance between the landmarks and the mirror image's, over the distance between the eyes."""
 
 
 def area(box: np.ndarray) -> float:
@@ -128,7 +131,7 @@ class Detector(Network):
         return sorted(faces, key=lambda face: -area(face.box))
 
     def refine(self, layers: Layers, face: Face) -> Face:
-        """The face with the mean landmarks of a closer look, as it is and mirrored; itself when it is not seen then."""
+        """The face with the mean landmarks of a closer look, as it is and mirrored; with its own when it is not seen then."""
         if not self.manifest["refine"]:
             return face
         size = REFINED_EYES / float(np.linalg.norm(TEMPLATE[1] - TEMPLATE[0]))
@@ -142,7 +145,9 @@ class Detector(Network):
         if mirrored is not None:
             mirrored = (mirrored * [-1, 1] + [self.width, 0])[[1, 0, 2, 4, 3]]
         both = [marks for marks in (direct, mirrored) if marks is not None]
-        return Face(face.box, to_picture.apply(np.mean(both, 0)), face.score) if both else face
+        apart = float(np.linalg.norm(both[0] - both[1], axis=1).mean()) / REFINED_EYES if len(both) == 2 else math.inf
+        landmarks = to_picture.apply(np.mean(both, 0)) if both else face.landmarks
+        return Face(face.box, landmarks, face.score, apart)
 
     def landmarks_near(self, pixels: np.ndarray, place: np.ndarray) -> np.ndarray | None:
         """Landmarks of the face in the input nearest to `place`, within half of its width."""

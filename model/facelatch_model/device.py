@@ -13,7 +13,10 @@ import cv2
 import numpy as np
 
 LANDMARKS = [f"{part}_{axis}" for part in ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth") for axis in "xy"]
-MEASURES = ("eye_distance", "sharpness", "brightness", "contrast", "clipped", "side_light", "yaw", "pitch", "roll", "misfit")
+MEASURES = (
+    *("eye_distance", "sharpness", "brightness", "contrast", "clipped", "side_light"),
+    *("yaw", "pitch", "roll", "misfit", "disagreement"),
+)
 
 
 @dataclass

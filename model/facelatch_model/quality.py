@@ -67,6 +67,38 @@ def covered(picture: np.ndarray, share: float) -> np.ndarray:
     return out
 
 
+def pasted_over(picture: np.ndarray, outline: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    """With a patch of one colour, a little noise and a soft edge; `outline` `[n, 2]` in shares of the picture's sides."""
+    height, width = picture.shape[:2]
+    cover = np.zeros((height, width), np.uint8)
+    cv2.fillPoly(cover, [np.round(outline * [width, height]).astype(np.int32)], 255)
+    share = cv2.GaussianBlur(cover, (0, 0), 1.0)[..., None].astype(np.float32) / 255
+    patch = np.array(colour, np.float32) + np.random.default_rng(0).normal(0, 4, picture.shape)
+    return np.clip(picture + share * (patch - picture), 0, 255).astype(np.uint8)
+
+
+def masked(picture: np.ndarray, height: float) -> np.ndarray:
+    """A mask from the chin (at 0.71 of LFW's photographs) up to `height` of the way to the eyes (at 0.45)."""
+    top = 0.71 - 0.26 * height
+    outline = np.array([[0.33, top + 0.02], [0.5, top - 0.02], [0.67, top + 0.02], [0.64, 0.66], [0.5, 0.73], [0.36, 0.66]])
+    return pasted_over(picture, outline, (200, 215, 225))
+
+
+def by_a_hand(picture: np.ndarray, share: float) -> np.ndarray:
+    """A hand before `share` of the face (0.33 to 0.67 of LFW's photographs) from the left, of the cheek's colour."""
+    side = 0.33 + 0.34 * share
+    cheek = picture[round(0.55 * picture.shape[0]), round(0.6 * picture.shape[1])]
+    outline = np.array([[0.25, 0.3], [side - 0.02, 0.34], [side, 0.52], [side - 0.02, 0.7], [0.25, 0.75]])
+    return pasted_over(picture, outline, tuple(int(0.85 * v) for v in cheek))
+
+
+def with_dark_glasses(picture: np.ndarray, height: float) -> np.ndarray:
+    """Dark glasses, `height` times as high as the eyes are apart."""
+    half = 0.17 * height / 2
+    outline = np.array([[0.36, 0.45 - half], [0.64, 0.45 - half], [0.64, 0.45 + half], [0.36, 0.45 + half]])
+    return pasted_over(picture, outline, (20, 20, 24))
+
+
 @dataclass(frozen=True)
 class Series:
     """One way of getting worse."""
@@ -85,8 +117,17 @@ SERIES = {
     "glare": Series(gained, (1.4, 1.8, 2.4, 3.2, 5), "clipped"),
     "fog": Series(flattened, (0.6, 0.4, 0.25, 0.15, 0.08), "contrast"),
     "side light": Series(lit_from_a_side, (0.7, 0.5, 0.35, 0.2, 0.1), "side_light"),
-    "cover": Series(covered, (0.1, 0.2, 0.3, 0.4, 0.5), "misfit"),
+    "cover": Series(covered, (0.1, 0.2, 0.3, 0.4, 0.5), "disagreement"),
+    "mask": Series(masked, (0.2, 0.4, 0.6, 0.8), "disagreement"),
+    "hand": Series(by_a_hand, (0.15, 0.3, 0.45, 0.6), "disagreement"),
+    "dark glasses": Series(with_dark_glasses, (0.2, 0.4, 0.6, 0.8), "disagreement"),
 }
+
+
+COVERS = ("cover", "mask", "hand", "dark glasses")
+"""Series that cover the face; together they tell what a disagreement of landmarks costs."""
+DISAGREEMENTS = (0, 0.02, 0.03, 0.04, 0.055, 0.07, 0.09, 0.12, 0.2, np.inf)
+"""Limits of the groups by disagreement; infinite where a second look does not find the face in both images."""
 
 
 @dataclass(frozen=True)
@@ -154,10 +195,11 @@ def point(step: float, measure: str, plain: Largest, spoiled: Largest, pairs: Pa
     if not found:
         return Point(step, None, 1.0, 1.0, 1.0, len(same))
     far = [distance(plain[a].template, spoiled[b].template) > limits.distance for a, b in found]
-    measured = [abs(spoiled[b].measures[measure]) for _, b in found]
+    measured = float(np.median([abs(spoiled[b].measures[measure]) for _, b in found]))
     dead = [spoiled[b].logit < limits.logit for _, b in found]
     lost = 1 - len(found) / len(same)
-    return Point(step, float(np.median(measured)), lost, float(np.mean(far)), float(np.mean(dead)), len(same))
+    told = measured if np.isfinite(measured) else None
+    return Point(step, told, lost, float(np.mean(far)), float(np.mean(dead)), len(same))
 
 
 def by_pose(axis: str, degrees: tuple[int, ...], plain: Largest, pairs: Pairs, limits: Limits) -> list[Point]:
@@ -171,30 +213,66 @@ def by_pose(axis: str, degrees: tuple[int, ...], plain: Largest, pairs: Pairs, l
     return points
 
 
+def by_disagreement(looks: list[Largest], plain: Largest, pairs: Pairs, limits: Limits) -> list[Point]:
+    """Rejects by how much the landmarks of the second picture disagree, over all `looks` at it, covered and not."""
+    points = []
+    for low, high in zip(DISAGREEMENTS, (*DISAGREEMENTS[1:], None), strict=True):
+        parts = []
+        for look in looks:
+            within = {b: f for b, f in look.items() if f.measures["disagreement"] >= low}
+            within = {b: f for b, f in within.items() if high is None or f.measures["disagreement"] < high}
+            chosen = [(a, b, same) for a, b, same in pairs if same and a in plain and b in within]
+            parts += [point(low, "disagreement", plain, within, chosen, limits)] if chosen else []
+        if parts:
+            weights = [part.pairs for part in parts]
+            rejected = float(np.average([p.rejected for p in parts], weights=weights))
+            dead = float(np.average([p.not_alive for p in parts], weights=weights))
+            step = low if np.isfinite(low) else 2 * DISAGREEMENTS[-2]
+            points.append(Point(step, step, 0.0, rejected, dead, sum(weights)))
+    return points
+
+
 def distance_of_false_matches(plain: Largest, pairs: Pairs) -> float:
     """The distance below which `FALSE_MATCHES` of pairs of different people lie."""
     distances = [distance(plain[a].template, plain[b].template) for a, b, s in pairs if not s and {a, b} <= plain.keys()]
     return float(np.quantile(distances, FALSE_MATCHES))
 
 
-def measure(device: Device, pictures: dict[str, np.ndarray], pairs: Pairs) -> dict[str, list[Point]]:
-    """All series; the first point of each is the unspoiled pictures."""
+def measure(device: Device, pictures: dict[str, np.ndarray], pairs: Pairs, names: list[str]) -> dict[str, list[Point]]:
+    """The series `names`, what pose costs when they are all, and what covers cost when those are among them.
+
+    The first point of each series is the unspoiled pictures.
+    """
     plain = look(device, pictures)
     least = Network(device.models, "liveness").manifest["least_score"]
     limits = Limits(distance_of_false_matches(plain, pairs), float(np.log(least / (1 - least))))
     probes = {b: pictures[b] for _, b, same in pairs if same}
-    curves = {}
-    for name, series in SERIES.items():
+    curves, covered_looks = {}, [plain]
+    for name, series in ((name, SERIES[name]) for name in names):
         curves[name] = [point(0, series.measure, plain, plain, pairs, limits)]
         for step in series.steps:
             seen = look(device, {key: series.spoil(picture, step) for key, picture in probes.items()})
             curves[name].append(point(step, series.measure, plain, seen, pairs, limits))
+            covered_looks += [seen] if name in COVERS else []
             print(name, curves[name][-1], flush=True)
-    curves["yaw"] = by_pose("yaw", YAWS, plain, pairs, limits)
-    curves["pitch"] = by_pose("pitch", PITCHES, plain, pairs, limits)
+    if set(names) == set(SERIES):
+        curves["yaw"] = by_pose("yaw", YAWS, plain, pairs, limits)
+        curves["pitch"] = by_pose("pitch", PITCHES, plain, pairs, limits)
+    if set(COVERS) <= set(names):
+        curves["disagreement"] = by_disagreement(covered_looks, plain, pairs, limits)
     return curves
 
 
+UNITS = {
+    "cover": "share covered from below",
+    "mask": "share of the way from chin to eyes",
+    "hand": "share covered from a side",
+    "dark glasses": "height over the eyes' distance",
+    "yaw": "degrees",
+    "pitch": "degrees",
+    "disagreement": "of landmarks; 0.4: not found twice",
+}
+"""Of the horizontal axes that are not what a device measures."""
 LINES = {"rejected": ("o-", "not recognised"), "not_found": ("s--", "no face found"), "not_alive": ("^:", "not taken for living")}
 
 
@@ -203,15 +281,17 @@ def draw(curves: dict[str, list[Point]], path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import NullFormatter
 
-    figure = Figure(figsize=(14, 6))
-    for axes, (name, all_points) in zip(figure.subplots(2, 5).ravel(), curves.items(), strict=True):
-        points = [p for p in all_points if p.measured is not None]
+    figure = Figure(figsize=(14, 9))
+    fields = figure.subplots(3, 5).ravel()
+    for axes in fields[len(curves) :]:
+        axes.set_axis_off()
+    for axes, (name, all_points) in zip(fields, curves.items(), strict=False):
+        points = [p for p in all_points if name in COVERS or p.measured is not None]
         for key, (style, label) in LINES.items():
-            across = [p.step if name == "cover" else p.measured for p in points]
+            across = [p.step if name in COVERS else p.measured for p in points]
             axes.plot(across, [100 * getattr(p, key) for p in points], style, label=label, markersize=4)
         axes.set_title(name)
-        unit = "share covered" if name == "cover" else SERIES[name].measure.replace("_", " ") if name in SERIES else "degrees"
-        axes.set_xlabel(unit)
+        axes.set_xlabel(UNITS.get(name) or SERIES[name].measure.replace("_", " "))
         axes.set_ylim(0, 100)
         if name in ("blur", "motion"):
             axes.set_xscale("log")
@@ -228,6 +308,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for quality.json and quality.svg")
     parser.add_argument("--most", type=int, default=300, help="pairs of each kind (default 300)")
+    parser.add_argument("--series", nargs="+", choices=SERIES, default=list(SERIES), help="measure these, keep the others of OUT")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -235,8 +316,13 @@ def run(arguments: argparse.Namespace) -> None:
     pack = {str(row["picture"]).removesuffix(".jpg"): picture for picture, row in read_pack(arguments.packs, "eval-lfw-photos")}
     pairs = read_pairs(arguments.packs / "lfw-pairs.txt", set(pack), arguments.most)
     wanted = {name for a, b, _ in pairs for name in (a, b)}
-    curves = measure(Device(arguments.program, arguments.models), {name: pack[name] for name in wanted}, pairs)
+    pictures, device = {name: pack[name] for name in wanted}, Device(arguments.program, arguments.models)
+    measured = measure(device, pictures, pairs, arguments.series)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    as_json = {name: [asdict(p) for p in points] for name, points in curves.items()}
-    (arguments.out / "quality.json").write_text(json.dumps(as_json, indent=1) + "\n")
+    path = arguments.out / "quality.json"
+    known = json.loads(path.read_text()) if path.exists() else {}
+    kept = {name: [Point(**p) for p in points] for name, points in known.items()} | measured
+    order = [*SERIES, "yaw", "pitch", "disagreement"]
+    curves = {name: kept[name] for name in order if name in kept}
+    path.write_text(json.dumps({name: [asdict(p) for p in points] for name, points in curves.items()}, indent=1) + "\n")
     draw(curves, arguments.out / "quality.svg")

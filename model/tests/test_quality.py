@@ -5,7 +5,7 @@ import pytest
 
 from facelatch_model.detector_training import extremes
 from facelatch_model.device import Device, Seen
-from facelatch_model.quality import Limits, Point, point, read_pairs
+from facelatch_model.quality import Limits, Point, by_disagreement, masked, point, read_pairs
 
 
 def seen(template: np.ndarray, logit: float, sharpness: float) -> Seen:
@@ -22,6 +22,26 @@ def test_a_point_counts_lost_far_and_dead_faces_of_one_person() -> None:
     assert (found.step, found.measured, found.not_found, found.pairs) == (2, 0.4, 0.25, 4)
     assert found.rejected == pytest.approx(1 / 3) and found.not_alive == pytest.approx(2 / 3)
     assert point(9, "sharpness", plain, {}, pairs, Limits(1.0, 0.5)) == Point(9, None, 1.0, 1.0, 1.0, 4)
+
+
+def test_rejects_are_told_by_how_much_landmarks_disagree() -> None:
+    one, other = np.eye(2)
+
+    def disagreeing(template: np.ndarray, disagreement: float) -> Seen:
+        return Seen(np.zeros(4), np.zeros((5, 2)), 1.0, {"disagreement": disagreement}, 3.0, template)
+
+    plain = {name: disagreeing(one, 0.01) for name in "ab"}
+    clear = {"x": disagreeing(one, 0.025), "y": disagreeing(one, 0.026)}
+    covered = {"x": disagreeing(other, 0.1), "y": disagreeing(other, np.inf)}
+    pairs = [("a", "x", True), ("b", "y", True), ("a", "y", False)]
+    found = by_disagreement([clear, covered], plain, pairs, Limits(1.0, 0.5))
+    assert [(p.step, p.rejected, p.pairs) for p in found] == [(0.02, 0.0, 2), (0.09, 1.0, 1), (0.4, 1.0, 1)]
+
+
+def test_a_mask_covers_the_mouth_and_leaves_the_eyes() -> None:
+    picture = np.full((250, 250, 3), 90, np.uint8)
+    worn = masked(picture, 0.6)
+    assert worn[155, 125].min() > 150 and (worn[:120] == picture[:120]).all()
 
 
 def test_only_pairs_of_known_pictures_are_read(tmp_path) -> None:

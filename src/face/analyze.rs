@@ -2,7 +2,7 @@
 
 use super::align::{CROP_BYTES, align};
 use super::crop::{Layers, Pyramid};
-use super::detect::Detector;
+use super::detect::{Detector, SecondLook};
 use super::embed::{EmbedError, Embedder};
 use super::geometry::{Bounds, Landmarks};
 use super::image::RgbView;
@@ -174,13 +174,17 @@ impl FaceAnalyzer {
         captured_at: Duration,
     ) -> Result<Vec<Observation, MAX_FACES>, AnalyzeError> {
         let layers = self.pyramid.build(*picture, LEAST_SIDE);
-        let faces = self.networks.find(&layers)?;
+        let (faces, disagreements) = self.networks.find(&layers)?;
         let tracks = self.tracker.assign(faces.iter(), captured_at);
         let mut observations: Vec<Observation, MAX_FACES> = Vec::new();
         for (face, mut track) in faces.iter().zip(tracks) {
-            let close = match self.crops.get_mut(observations.len()) {
-                Some(crop) => Some(self.networks.look_closely(&layers, face, crop)?),
-                None => None,
+            let index = observations.len();
+            let close = match (self.crops.get_mut(index), disagreements.get(index)) {
+                (Some(crop), Some(&disagreement)) => {
+                    let look = SecondLook { face: *face, disagreement };
+                    Some(self.networks.look_closely(&layers, &look, crop)?)
+                }
+                _ => None,
             };
             if let (Some(id), Some(close)) = (track, &close) {
                 track = remember(&mut self.tracker, id, close);
@@ -207,30 +211,38 @@ fn remember(tracker: &mut Tracker, id: TrackId, close: &Close) -> Option<TrackId
 }
 
 impl Networks {
-    /// The faces of a picture, the largest first; those that are looked at closely are refined.
-    fn find(&mut self, layers: &Layers<'_>) -> Result<Vec<Detection, MAX_FACES>, AnalyzeError> {
+    /// The faces of a picture, the largest first; those that are looked at closely are refined, and how much their
+    /// second looks disagree.
+    fn find(
+        &mut self,
+        layers: &Layers<'_>,
+    ) -> Result<(Vec<Detection, MAX_FACES>, [f32; MAX_CLOSE]), AnalyzeError> {
         let began = (self.clock)();
         let mut faces = self.detector.detect(layers).map_err(AnalyzeError::Detector)?;
         faces.sort_unstable_by(|a, b| b.bounds.area().total_cmp(&a.bounds.area()));
-        for face in faces.iter_mut().take(MAX_CLOSE) {
-            *face = self.detector.refine(layers, face).map_err(AnalyzeError::Detector)?;
+        let mut disagreements = [0.0; MAX_CLOSE];
+        for (face, disagreement) in faces.iter_mut().zip(&mut disagreements) {
+            let look = self.detector.refine(layers, face).map_err(AnalyzeError::Detector)?;
+            (*face, *disagreement) = (look.face, look.disagreement);
         }
         self.spent = Spent { detect: (self.clock)() - began, ..Spent::default() };
-        Ok(faces)
+        Ok((faces, disagreements))
     }
 
     /// Aligns, measures, and judges and embeds what is good enough.
     fn look_closely(
         &mut self,
         layers: &Layers<'_>,
-        face: &Detection,
+        look: &SecondLook,
         crop: &mut [u8; CROP_BYTES],
     ) -> Result<Close, AnalyzeError> {
+        let SecondLook { face, disagreement } = look;
         let unusable = |measures, flaw| Close { measures, flaw, liveness_logit: None, template: None };
         let Ok(misfit) = align(layers, &face.landmarks, crop) else {
             return Ok(unusable(Measures::default(), Some(Flaw::Covered)));
         };
-        let measures = Measures::of(crop, &face.landmarks, misfit);
+        let measures =
+            Measures { disagreement: *disagreement, ..Measures::of(crop, &face.landmarks, misfit) };
         if let Some(flaw) = self.gate.flaw(&measures) {
             return Ok(unusable(measures, Some(flaw)));
         }

@@ -55,6 +55,17 @@ pub struct Detector {
     candidates: Candidates,
 }
 
+/// What a second look says of a face.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SecondLook {
+    /// The face with the landmarks that were seen then; as it was where it was not found again.
+    pub face: Detection,
+    /// Mean distance between the landmarks of the face as it is and of its mirror image, over the distance between
+    /// the eyes: small where nothing covers them. Infinite when it was not found in both; 0 when the settings do not
+    /// ask for a second look.
+    pub disagreement: f32,
+}
+
 /// Pixels of the input to pixels of the picture.
 #[derive(Debug, Clone, Copy)]
 struct Window {
@@ -103,15 +114,19 @@ impl Detector {
     }
 
     /// Looks at `face` again, upright and at the size that the detector sees best, once as it is and once
-    /// mirrored, and returns it with the mean of the landmarks that are seen then; `face` itself when it is not
-    /// found again or the settings do not ask for it.
+    /// mirrored, and returns it with the mean of the landmarks that are seen then.
     ///
     /// # Errors
     /// As [`Detector::detect`].
-    pub fn refine(&mut self, picture: &Layers<'_>, face: &Detection) -> Result<Detection, NetworkError> {
-        let upright = self.upright_view(face).filter(|_| self.settings.refine);
-        let Some((to_input, to_picture)) = upright.and_then(|view| Some((view, view.inverse()?))) else {
-            return Ok(*face);
+    pub fn refine(&mut self, picture: &Layers<'_>, face: &Detection) -> Result<SecondLook, NetworkError> {
+        if !self.settings.refine {
+            return Ok(SecondLook { face: *face, disagreement: 0.0 });
+        }
+        let lost = SecondLook { face: *face, disagreement: f32::INFINITY };
+        let Some((to_input, to_picture)) =
+            self.upright_view(face).and_then(|view| Some((view, view.inverse()?)))
+        else {
+            return Ok(lost);
         };
         picture.draw_padded(&to_picture, PADDING, &mut self.input.view_mut());
         let seen = to_input.apply(face.bounds.centre());
@@ -119,12 +134,13 @@ impl Detector {
         self.input.mirror();
         let width = self.input.width() as f32;
         let mirrored = self.landmarks_near(Point::new(width - seen.x, seen.y))?.map(|l| l.mirrored(width));
-        let landmarks = match (direct, mirrored) {
-            (Some(a), Some(b)) => Landmarks(std::array::from_fn(|i| a.0[i].towards(b.0[i], 0.5))),
-            (Some(one), None) | (None, Some(one)) => one,
-            (None, None) => return Ok(*face),
+        let (landmarks, disagreement) = match (direct, mirrored) {
+            (Some(a), Some(b)) => (a.towards(&b, 0.5), a.mean_distance(&b) / REFINED_EYES),
+            (Some(one), None) | (None, Some(one)) => (one, f32::INFINITY),
+            (None, None) => return Ok(lost),
         };
-        Ok(Detection { landmarks: Landmarks(landmarks.0.map(|p| to_picture.apply(p))), ..*face })
+        let landmarks = Landmarks(landmarks.0.map(|p| to_picture.apply(p)));
+        Ok(SecondLook { face: Detection { landmarks, ..*face }, disagreement })
     }
 
     /// The landmarks of the face in the input that is nearest to `place`, within half of its width.
@@ -288,7 +304,7 @@ mod tests {
             landmarks: Landmarks(TEMPLATE.0.map(place)),
             score: 0.7,
         };
-        let refined = detector.refine(&layers, &face).unwrap();
+        let SecondLook { face: refined, disagreement } = detector.refine(&layers, &face).unwrap();
         assert_eq!((refined.bounds, refined.score), (face.bounds, face.score));
         let size = TEMPLATE.eye_distance() / REFINED_EYES;
         assert!((refined.landmarks.eye_distance() - 16.0 * size).abs() < 0.1);
@@ -296,6 +312,11 @@ mod tests {
         assert!(
             (eyes.x - 156.0).abs() < 0.1,
             "the mean of a look and its mirror image is symmetric: {eyes:?}"
+        );
+        let apart = 2.0 * (84.0 - 80.0) / REFINED_EYES;
+        assert!(
+            (disagreement - apart).abs() < 0.1,
+            "the face stands {apart} from its mirror image: {disagreement}"
         );
     }
 
@@ -306,9 +327,12 @@ mod tests {
         let layers = pyramid.build(picture.view(), 40);
         let face = Detection { landmarks: TEMPLATE, ..Detection::default() };
         let away = detector(OneFace::at(1, 1), 0, true).refine(&layers, &face).unwrap();
-        assert_eq!(away, face);
+        let lost = |face| SecondLook { face, disagreement: f32::INFINITY };
+        assert_eq!(away, lost(face));
         let spot = Detection { landmarks: Landmarks::default(), ..face };
-        assert_eq!(detector(OneFace::at(7, 10), 0, true).refine(&layers, &spot).unwrap(), spot);
+        assert_eq!(detector(OneFace::at(7, 10), 0, true).refine(&layers, &spot).unwrap(), lost(spot));
+        let unasked = detector(OneFace::at(7, 10), 0, false).refine(&layers, &face).unwrap();
+        assert_eq!(unasked, SecondLook { face, disagreement: 0.0 });
     }
 
     #[test]

@@ -70,6 +70,18 @@ impl Landmarks {
         Self([1, 0, 2, 4, 3].map(|i: usize| Point::new(width - self.0[i].x, self.0[i].y)))
     }
 
+    /// Every landmark that `share` of the way to the other's.
+    #[must_use]
+    pub fn towards(&self, other: &Self, share: f32) -> Self {
+        Self(std::array::from_fn(|i| self.0[i].towards(other.0[i], share)))
+    }
+
+    /// Mean distance between the landmarks of two sets.
+    #[must_use]
+    pub fn mean_distance(&self, other: &Self) -> f32 {
+        self.0.iter().zip(&other.0).map(|(a, b)| a.distance(*b)).sum::<f32>() / 5.0
+    }
+
     /// Whether every coordinate is a number.
     #[must_use]
     pub fn is_finite(&self) -> bool {

@@ -224,7 +224,7 @@ struct Table<'a> {
     templates: bool,
 }
 
-const COLUMNS: [&str; 30] = [
+const COLUMNS: [&str; 31] = [
     "picture",
     "face",
     "left",
@@ -252,6 +252,7 @@ const COLUMNS: [&str; 30] = [
     "pitch",
     "roll",
     "misfit",
+    "disagreement",
     "flaw",
     "liveness_logit",
     "template",
@@ -275,7 +276,12 @@ impl<'a> Table<'a> {
         };
         let m = &close.measures;
         let light = [m.eye_distance, m.sharpness, m.brightness, m.contrast, m.clipped, m.side_light];
-        row.extend(light.into_iter().chain([m.pose.yaw, m.pose.pitch, m.pose.roll, m.misfit]).map(number));
+        row.extend(
+            light
+                .into_iter()
+                .chain([m.pose.yaw, m.pose.pitch, m.pose.roll, m.misfit, m.disagreement])
+                .map(number),
+        );
         let flaw = Gate::RECOGNITION.flaw(m).or(close.flaw);
         row.push(flaw.map_or_else(String::new, |flaw| format!("{flaw:?}")));
         row.push(close.liveness_logit.map_or_else(String::new, number));
@@ -346,8 +352,9 @@ mod tests {
             let (out, _) = told(&FacesOptions { templates, ..options(folder.path()) });
             let mut rows = csv::Reader::from_reader(out.as_bytes());
             let row = rows.records().next().expect("a face").expect("as many values as columns");
-            assert_eq!(&row[27], "", "no flaw");
-            assert_eq!(row[29].split_whitespace().count(), if templates { 128 } else { 0 });
+            let cell = |name| &row[COLUMNS.iter().position(|column| *column == name).expect("a column")];
+            assert_eq!(cell("flaw"), "", "no flaw");
+            assert_eq!(cell("template").split_whitespace().count(), if templates { 128 } else { 0 });
         }
     }
 

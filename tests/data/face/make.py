@@ -119,7 +119,8 @@ def frame_lines(models: Path, frames: list[np.ndarray]) -> list[str]:
         for face in whole.faces(layers):
             crop = whole.crop(layers, face.landmarks)
             lines += ["[[frame.face]]", f"bounds = {numbers(face.box)}", f"landmarks = {numbers(face.landmarks)}"]
-            lines += [f"score = {face.score:.6f}", f"liveness_logit = {whole.liveness_logit(layers, face.box):.6f}"]
+            lines += [f"score = {face.score:.6f}", f"disagreement = {face.disagreement:.6f}"]
+            lines += [f"liveness_logit = {whole.liveness_logit(layers, face.box):.6f}"]
             lines += [f"embedding = {whole.template(crop).tolist()}", ""]
     return lines
 
