@@ -2,7 +2,7 @@
 
     verification.json  LFW's pairs: teachers, their target, fp32, int8, int8 with 128-byte templates
     distances.json     distance -> FAR with its bounds, for 128-byte templates
-    robustness.json    accuracy against JPEG quality, number of pixels, and embedding size
+    robustness.json    accuracy against JPEG quality and number of pixels, and without colours
     occlusion.json     masks and sunglasses
     groups.json        distance to the target, and FAR, by age, gender and race
 
@@ -21,7 +21,7 @@ import numpy as np
 
 from . import metrics, plots
 from .embedding import embed_all
-from .faces import Faces, as_jpeg, as_small, groups_of
+from .faces import Faces, as_grey, as_jpeg, as_small, groups_of
 from .metrics import Pairs, normalised, rounded, templates
 from .teacher import Embed, Target, fit_target
 
@@ -104,6 +104,7 @@ def robustness(subject: Subject, faces: Faces, pairs: Pairs, folder: Path) -> di
     found = {
         "jpeg": [{"quality": q, **row(as_jpeg(faces.pictures, q), f"JPEG {q}")} for q in QUALITIES],
         "pixels": [{"side": s, "pixels": s * s, **row(as_small(faces.pictures, s), f"{s} pixels")} for s in SIDES],
+        "grey": row(as_grey(faces.pictures), "grey"),
     }
     plots.robustness(found, folder / "robustness.png")
     return write(folder, "robustness", found)

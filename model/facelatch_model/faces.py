@@ -11,6 +11,7 @@ import numpy as np
 
 from .configuration import Source
 from .data import DataError, source_items
+from .detail import LUMA
 from .detector import Detect
 from .metrics import FOLDS, Pairs
 from .teacher import middle
@@ -74,6 +75,12 @@ def as_jpeg(pictures: np.ndarray, quality: int) -> np.ndarray:
     """The pictures after JPEG of `quality` 1..=100."""
     coded = (cv2.imencode(".jpg", p[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1] for p in pictures)
     return np.stack([cv2.imdecode(c, cv2.IMREAD_COLOR)[:, :, ::-1] for c in coded])
+
+
+def as_grey(pictures: np.ndarray) -> np.ndarray:
+    """Pictures `[..., 3]` u8 RGB as the device makes them grey (`camera.kind`): luma, three times."""
+    luma = (pictures.astype(np.uint32) @ LUMA.astype(np.uint32) + 128) >> 8
+    return np.repeat(luma.astype(np.uint8)[..., None], 3, -1)
 
 
 def as_small(pictures: np.ndarray, side: int) -> np.ndarray:

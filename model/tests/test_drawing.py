@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from facelatch_model.drawing import Layers, Similarity, Square, halve, resize, warp
+from facelatch_model.faces import as_grey
 
 
 @pytest.fixture
@@ -56,3 +57,8 @@ def test_what_is_small_is_drawn_from_a_halved_copy(picture: np.ndarray) -> None:
     flat[::2] = 200
     small = Layers(flat).window(Square(200, 200, 320), 40)
     assert (small == 100).all()
+
+
+def test_a_grey_picture_has_the_device_s_luma_three_times() -> None:
+    grey = as_grey(np.uint8([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]]))
+    assert grey[..., 0].tolist() == [[77, 149], [29, 255]] and (grey[..., :1] == grey).all()

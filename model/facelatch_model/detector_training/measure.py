@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..chain import Chain, Face, overlaps
-from ..detail import LUMA
 from ..detector import SCRFD_SIDE, Scrfd
 from ..device import Device, Seen
 from ..drawing import Layers
+from ..faces import as_grey
 from ..metrics import FOLDS, fold_accuracy
 from ..quality import Pairs, distance
 from . import alignment
@@ -112,12 +112,6 @@ def accuracy(templates: dict[str, np.ndarray], pairs: Pairs) -> tuple[float, flo
     return *fold_accuracy(distances, np.array([known[i][2] for i in order])), len(known)
 
 
-def without_colours(picture: np.ndarray) -> np.ndarray:
-    """`[h, w, 3]` u8 as the device makes it grey."""
-    luma = (picture.astype(np.uint32) @ LUMA.astype(np.uint32) + 128) >> 8
-    return np.repeat(luma.astype(np.uint8)[..., None], 3, 2)
-
-
 def measure(
     device: Device,
     pictures: dict[str, np.ndarray],
@@ -129,7 +123,7 @@ def measure(
     """All figures on photographs, the faces in them by another detector, and pictures without people; `grey`: without colours."""
     chain, found = Chain(device.models), {}
     for name, faces in device.look(pictures, grey).items():
-        picture = without_colours(pictures[name]) if grey else pictures[name]
+        picture = as_grey(pictures[name]) if grey else pictures[name]
         seen = photograph(picture, faces, theirs[name], chain) if name in theirs else None
         if seen is not None:
             found[name] = seen
