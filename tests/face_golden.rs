@@ -166,8 +166,10 @@ fn an_embedder_s_output_becomes_the_reference_s_template() {
     assert_eq!(template.embedding.to_vec(), embedding);
 }
 
-/// The reference runs the networks in f32 between int8 steps, so a value may fall on the step beside: landmarks
-/// then differ by hundredths of a pixel, and templates by single steps: far below any distance that decides.
+/// The reference's maps are f64, the device's f32: of a second look some ten pixels, whose place is a rounding away
+/// from the next step of 1/256, differ by one grey level. A step of the detector's coarsest landmarks is 1.5 pixels of
+/// that look, so one that tips moves a landmark by up to a third of a pixel of the frame, and templates by single
+/// steps: far below any distance that decides.
 #[test]
 fn a_frame_becomes_the_reference_s_faces_logits_and_templates() {
     let expected = expected();

@@ -70,7 +70,11 @@ def close_look(picture: Picture, rng: np.random.Generator) -> Window:
 
 
 def shown(picture: Picture, matrix: np.ndarray, rng: np.random.Generator) -> Window:
-    """The window that `matrix` `[2, 3]` shows, mirrored half of the time; beyond the picture is grey, or its border."""
+    """The window that `matrix` `[2, 3]` shows, mirrored half of the time; beyond the picture is grey, or its border.
+
+    A mirrored pixel x is at WIDTH - 1 - x. Detector 1's answers agree with its mirror image's at WIDTH - x (0.2 pixels apart,
+    else 1.2), so that the second look of `chain` and of the device mirrors there: measure and change it with the next detector.
+    """
     flipped = rng.random() < 0.5
     if flipped:
         matrix = np.float32([[-1, 0, WIDTH - 1], [0, 1, 0]]) @ np.vstack([matrix, [0, 0, 1]]).astype(np.float32)
