@@ -126,46 +126,117 @@ fn a_calibrated_threshold_is_the_lock_s_from_its_next_start_on() {
     assert_eq!(calibrate(&[])["threshold"], written);
 }
 
+/// What is wrong, the exit status, and what the message must tell.
+type Wrong = (&'static [&'static str], i32, &'static str);
+
+/// For each command: files that are missing or something else, ports that are none, numbers that cannot be.
+const WRONG: &[Wrong] = &[
+    (&["models", "nowhere"], 2, "put the released models there, or name another folder"),
+    (&["models", "bad-models"], 2, "the manifest of the detector"),
+    (&["faces"], 2, "<PICTURE>"),
+    (&["faces", "empty"], 2, "name pictures, or a folder of them"),
+    (&["faces", "nowhere"], 2, "there is no nowhere; check the path"),
+    (&["faces", "bad.txt"], 2, "give JPEG, PNG, WebP, BMP or PPM pictures"),
+    (&["faces", "people", "--templates"], 2, "--csv"),
+    (&["eval", "nowhere"], 2, "check the path"),
+    (&["eval", "empty"], 2, "put each person's pictures"),
+    (&["eval", "people", "--aligned", "--pairs", "bad.txt"], 2, "line 1: expected NAME NUMBER NUMBER"),
+    (&["eval", "people", "--aligned", "--pairs", "absent.txt"], 2, "--allow-missing"),
+    (&["eval", "people", "--aligned", "--pairs", "nowhere.txt"], 2, "nowhere.txt"),
+    (&["eval", "people", "--aligned", "--models", "empty"], 2, "detector.toml"),
+    (&["eval", "people", "--aligned", "--page", "nowhere/page.html"], 2, "nowhere/page.html"),
+    (&["cluster", "nowhere"], 2, "check the path"),
+    (&["cluster", "broken"], 2, "broken/anna_0001.png"),
+    (&["cluster", "people", "--aligned", "--people", "99"], 2, "9 faces cannot be 99 people"),
+    (&["cluster", "people", "--people", "many"], 2, "--people <NUMBER>"),
+    (&["cluster", "people", "--cut", "9"], 2, "expected a distance of 0 to 4"),
+    (&["cluster", "people", "--cut", "-1"], 2, "expected a distance of 0 to 4"),
+    (&["cluster", "people", "--rate", "7"], 2, "expected a share between 0 and 1"),
+    (&["calibrate"], 2, "--state <FOLDER>|--people <FOLDER>"),
+    (&["calibrate", "--state", "empty", "--cohort", "anna.png"], 2, "give the folder that facelatchd has"),
+    (&["calibrate", "--people", "nowhere"], 2, "check the path"),
+    (&["calibrate", "--people", "people", "--aligned", "--cohort", "anna.png"], 2, "facelatch cohort"),
+    (&["calibrate", "--people", "people", "--far", "2"], 2, "expected a share between 0 and 1"),
+    (&["calibrate", "--people", "people", "--write"], 2, "--state <FOLDER>"),
+    (&["log", "--state", "empty"], 2, "give the folder that facelatchd has"),
+    (&["log", "--key", "nowhere.key"], 2, "facelatch keygen"),
+    (&["log", "--key", "owner.key", "--port", "nowhere"], 3, "there is no port nowhere"),
+    (&["visitors", "--state", "empty"], 2, "give the folder that facelatchd has"),
+    (&["visitors", "--key", "bad.txt"], 2, "chmod 600 bad.txt"),
+    (&["visitors", "--key", "owner.key", "--port", "anna.png"], 3, "is no serial port"),
+    (&["visitors", "--cut", "5"], 2, "expected a distance of 0 to 4"),
+    (&["visitors", "--erase", "--state", "empty"], 2, "give the folder that facelatchd has"),
+    (&["cohort", "nowhere"], 2, "check the path"),
+    (&["cohort", "people", "--aligned"], 2, "9 faces are too few"),
+    (&["cohort", "people", "--number", "0"], 2, "1..=100000"),
+    (&["doctor", "--board", "bad.txt"], 2, "bad.txt:1:"),
+    (&["doctor", "--board", "nowhere.toml"], 2, "name one such as boards/raspberry-pi-4.toml"),
+    (&["bench", "--against", "nothing.flm"], 2, "nothing.flm"),
+    (&["bench", "--against", "anna.png"], 2, "anna.png"),
+    (&["bench", "--film", "anna.png"], 2, "--film"),
+    (&["bench", "--film", "nowhere.mjpeg"], 2, "nowhere.mjpeg"),
+    (&["bench", "--runs", "0"], 2, "1..=100000"),
+    (&["keygen", "--key", "anna.png"], 2, "exists already"),
+    (&["keygen", "--key", "anna.png/owner.key"], 2, "anna.png/owner.key"),
+    (&["pack", "--version", "1", "--key", "nowhere.key"], 2, "facelatch keygen"),
+    (&["pack", "--version", "0"], 2, "0 is not in 1..="),
+    (&["pack", "--version", "1", "--key", "owner.key", "--embedder", "none.onnx"], 2, "none.toml"),
+    (&["pack", "--version", "1", "--key", "owner.key", "--out", "nowhere/a.flm"], 2, "nowhere/a.flm"),
+    (&["info", "anna.png"], 2, "no facelatch model package"),
+    (&["info", "nowhere.flm"], 2, "name a package that facelatch pack made"),
+    (&["watch", "--port", "nowhere"], 3, "there is no port nowhere"),
+    (&["watch", "--port", "anna.png", "--once"], 3, "is no serial port"),
+    (&["watch", "--baud", "7"], 2, "9600..=4000000"),
+    (&["snapshot", "--key", "nowhere.key"], 2, "facelatch keygen"),
+    (&["snapshot", "--key", "owner.key", "--port", "nowhere"], 3, "there is no port nowhere"),
+    (&["flash", "anna.png", "--key", "owner.key"], 2, "no facelatch model package"),
+    (&["flash", "nowhere.flm", "--key", "owner.key"], 2, "name a package that facelatch pack made"),
+    (&["people", "list", "--key", "owner.key", "--port", "nowhere"], 3, "there is no port nowhere"),
+    (&["people", "delete", "Anna"], 2, "<PERSON>"),
+    (&["people", "forget"], 2, "unrecognized subcommand"),
+    (&["status", "--port", "anna.png"], 3, "is no serial port"),
+    (&["owner", "enrol", "--key", "nowhere.key"], 2, "facelatch keygen"),
+    (&["owner", "reset", "--port", "nowhere"], 3, "there is no port nowhere"),
+    (&["set-time", "--key", "owner.key", "--port", "nowhere"], 3, "there is no port nowhere"),
+    (&["completions", "klingon"], 2, "possible values: bash"),
+    (&["man", "anna.png"], 2, "name another"),
+];
+
 #[test]
-fn wrong_input_is_told_with_a_next_step() {
+fn each_command_tells_of_wrong_input_what_is_wrong_and_what_to_do() {
     let (folder, pictures) = with_people();
-    fs::create_dir(folder.path().join("empty")).expect("made");
-    fs::create_dir(folder.path().join("broken")).expect("made");
-    fs::write(folder.path().join("broken/anna_0001.png"), b"no picture").expect("written");
-    fs::write(folder.path().join("bad.txt"), "anna one two\n").expect("written");
-    fs::write(folder.path().join("absent.txt"), "anna 1 7\nanna 1 ben 1\n").expect("written");
-    fs::copy(pictures.join("anna/anna_0001.png"), folder.path().join("anna.png")).expect("copied");
-    for (arguments, expected) in [
-        (&["eval", "nowhere"][..], "check the path"),
-        (&["eval", "empty"], "put each person's pictures"),
-        (&["cluster", "broken"], "broken/anna_0001.png"),
-        (&["eval", "people", "--aligned", "--pairs", "bad.txt"], "line 1: expected NAME NUMBER NUMBER"),
-        (&["eval", "people", "--aligned", "--pairs", "absent.txt"], "--allow-missing"),
-        (&["eval", "people", "--aligned", "--models", "empty"], "detector.toml"),
-        (&["cluster", "people", "--aligned", "--people", "99"], "9 faces cannot be 99 people"),
-        (&["cohort", "people", "--aligned"], "9 faces are too few"),
-        (&["calibrate", "--state", "empty", "--cohort", "anna.png"], "holds no lock"),
-        (&["calibrate", "--people", "people", "--aligned", "--cohort", "anna.png"], "facelatch cohort"),
-        (&["faces", "empty"], "name pictures, or a folder of them"),
-        (&["faces", "nowhere"], "there is no nowhere; check the path"),
-        (&["models", "empty"], "detector.toml"),
-        (&["info", "anna.png"], "no facelatch model package"),
-        (&["info", "nowhere.flm"], "nowhere.flm"),
-        (&["pack", "--version", "1", "--key", "nowhere.key"], "facelatch keygen"),
-        (&["keygen", "--key", "anna.png"], "exists already"),
-        (&["doctor", "--board", "bad.txt"], "bad.txt:1:"),
-        (&["doctor", "--board", "nowhere.toml"], "cannot read the board file nowhere.toml"),
-        (&["snapshot", "--key", "nowhere.key"], "facelatch keygen"),
-        (&["bench", "--against", "nothing.flm"], "nothing.flm"),
-        (&["bench", "--against", "anna.png"], "anna.png"),
-        (&["bench", "--film", "anna.png"], "--film"),
-        (&["bench", "--film", "nowhere.mjpeg"], "nowhere.mjpeg"),
-    ] {
+    let inside = |name: &str| folder.path().join(name);
+    ["empty", "broken", "bad-models"].iter().for_each(|name| fs::create_dir(inside(name)).expect("made"));
+    fs::write(inside("broken/anna_0001.png"), b"no picture").expect("written");
+    fs::write(inside("bad-models/detector.toml"), b"name = 7").expect("written");
+    fs::write(inside("bad-models/detector.onnx"), b"no network").expect("written");
+    for name in ["liveness", "embedder"] {
+        let released = |ending: &str| format!("{}/model/release/{name}.{ending}", env!("CARGO_MANIFEST_DIR"));
+        for ending in ["toml", "onnx"] {
+            fs::copy(released(ending), inside(&format!("bad-models/{name}.{ending}"))).expect("copied");
+        }
+    }
+    fs::write(inside("bad.txt"), "anna one two\n").expect("written");
+    fs::write(inside("absent.txt"), "anna 1 7\nanna 1 ben 1\n").expect("written");
+    fs::copy(pictures.join("anna/anna_0001.png"), inside("anna.png")).expect("copied");
+    assert!(facelatch(folder.path(), &["keygen", "--key", "owner.key"]).status.success());
+    for (arguments, status, expected) in WRONG {
         let output = facelatch(folder.path(), arguments);
         let (out, err) = said(&output);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {out}{err}");
+        assert_eq!(output.status.code(), Some(*status), "{arguments:?}: {out}{err}");
         assert!(err.contains(expected), "{arguments:?}: {err}");
-        assert_eq!(err.lines().count(), 1, "{arguments:?}: {err}");
+        let is_usage = err.starts_with("error: ");
+        let lines =
+            err.lines().filter(|line| !line.contains("not readable") && !line.contains("is no picture"));
+        assert!(is_usage || lines.count() == 1, "{arguments:?}: {err}");
+    }
+    let (help, _) = said(&facelatch(folder.path(), &["--help"]));
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    for command in
+        commands.take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next())
+    {
+        let is_tried = WRONG.iter().any(|(arguments, ..)| arguments[0] == command);
+        assert!(is_tried || command == "help", "nothing wrong is tried with {command}");
     }
 }
 

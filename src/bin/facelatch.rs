@@ -46,6 +46,31 @@ const COMPLETIONS_EXAMPLES: &str = "Examples:
 const MAN_EXAMPLES: &str = "Examples:
   facelatch man pages && man -l pages/facelatch-doctor.1";
 
+const FLASH_EXAMPLES: &str = "Examples:
+  facelatch flash models.flm                         the lock at the only serial port
+  facelatch flash models.flm --port /dev/ttyUSB0
+  facelatchd --link lock.tty --state lock/           a simulated lock, in another terminal, for
+  facelatch flash models.flm --port lock.tty
+
+The lock works on meanwhile. A cable that was pulled, or a power cut: run the same command again, it goes on.";
+
+const PEOPLE_EXAMPLES: &str = "Examples:
+  facelatch people list
+  facelatch people rename 2 Anna
+  facelatch people delete 2              templates and pictures of person 2 are destroyed";
+
+const STATUS_EXAMPLES: &str = "Examples:
+  facelatch status                       the lock at the only serial port
+  facelatch status --port /dev/ttyUSB0 --json";
+
+const OWNER_EXAMPLES: &str = "Examples:
+  facelatch owner enrol                  this computer's key owns the lock from now on; hold the lock's button meanwhile
+  facelatch owner reset                  the key is lost: hold the lock's button; everybody enrolled is deleted";
+
+const SET_TIME_EXAMPLES: &str = "Examples:
+  facelatch set-time                     the log tells the right time from now on, until the power goes if the board has
+                                         no battery clock";
+
 const EXIT_STATUS: &str = "Exit status:
   0  done, or there was nothing to do
   1  the lock refuses, or you said no
@@ -111,7 +136,7 @@ enum Command {
     /// Fetches a picture of what a lock's camera sees, for its owner.
     Snapshot(snapshot::SnapshotOptions),
     /// Sends a package to a lock over the owner's cable, and waits until it is active.
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_help = format!("{FLASH_EXAMPLES}\n\n{EXIT_STATUS}"))]
     Flash(flash::FlashOptions),
     /// Types a PIN on the keypad of a lock that has none.
     #[command(after_help = [keypad::HELP, "\n\n", EXIT_STATUS].concat())]
@@ -120,7 +145,7 @@ enum Command {
         cable: Cable,
     },
     /// Lists, renames and deletes who is enrolled on a lock, and says what is asked of them.
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_help = format!("{PEOPLE_EXAMPLES}\n\n{EXIT_STATUS}"))]
     People {
         #[command(subcommand)]
         command: people::PeopleCommand,
@@ -132,7 +157,7 @@ enum Command {
         form: Json,
     },
     /// Shows how a lock is. No key is needed.
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_help = format!("{STATUS_EXAMPLES}\n\n{EXIT_STATUS}"))]
     Status {
         #[command(flatten)]
         cable: Cable,
@@ -140,7 +165,7 @@ enum Command {
         form: Json,
     },
     /// Makes this computer's key the owner of a lock, or a lock as new.
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_help = format!("{OWNER_EXAMPLES}\n\n{EXIT_STATUS}"))]
     Owner {
         #[command(subcommand)]
         command: status::OwnerCommand,
@@ -150,7 +175,7 @@ enum Command {
         owner: Owner,
     },
     /// Sets a lock's clock to this computer's.
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_help = format!("{SET_TIME_EXAMPLES}\n\n{EXIT_STATUS}"))]
     SetTime {
         #[command(flatten)]
         cable: Cable,
@@ -294,7 +319,8 @@ fn run(command: Command) -> Result<ExitCode> {
             clap_complete::generate(shell, &mut Arguments::command(), "facelatch", out);
         }
         Command::Man { folder } => {
-            fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            fs::create_dir_all(&folder)
+                .with_context(|| format!("{} cannot be the pages' folder; name another", folder.display()))?;
             clap_mangen::generate_to(Arguments::command(), &folder)
                 .with_context(|| format!("cannot write the pages into {}", folder.display()))?;
         }
@@ -314,6 +340,12 @@ impl doctor::Drivers for BoardDrivers {
             offset: place.offset,
             consumer: place.consumer,
         }))
+    }
+
+    fn key(&self, board: &facelatch::board::Board) -> Option<Result<(), String>> {
+        let place = facelatch::firmware::storage::key_place(board, std::path::Path::new(""));
+        let key = place.and_then(|mut place| place.current());
+        Some(key.map(|_| ()).map_err(|error| error.to_string()))
     }
 
     fn frame(&self, board: &facelatch::board::Board) -> Option<Result<String, String>> {

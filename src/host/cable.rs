@@ -20,7 +20,7 @@ pub struct Cable {
     #[arg(long, value_name = "PORT", global = true)]
     port: Option<PathBuf>,
     /// Bits a second with which the lock begins, as its board file says.
-    #[arg(long, value_name = "RATE", default_value_t = 115_200, global = true)]
+    #[arg(long, value_name = "RATE", default_value_t = 115_200, global = true, value_parser = clap::value_parser!(u32).range(9_600..=4_000_000))]
     baud: u32,
 }
 

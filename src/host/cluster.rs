@@ -12,6 +12,7 @@ use clap::Args;
 use serde::Serialize;
 use thiserror::Error;
 
+use super::arguments::{distance, share};
 use super::collection::{Collection, CollectionError};
 use super::contact_sheet::sheet;
 use super::looked::{Looked, LooksError, PictureCounts};
@@ -90,10 +91,10 @@ pub struct ClusterOptions {
     /// Folder or list of pictures; who is on them need not be known.
     pub pictures: PathBuf,
     /// Share of strangers that are as near as the farthest faces that are joined: more joins more.
-    #[arg(long, value_name = "RATE", default_value_t = JOINED)]
+    #[arg(long, value_name = "RATE", default_value_t = JOINED, value_parser = share, allow_negative_numbers = true)]
     pub rate: f64,
     /// Join faces up to this mean squared distance (0 to 4) instead.
-    #[arg(long, value_name = "DISTANCE", conflicts_with = "rate")]
+    #[arg(long, value_name = "DISTANCE", conflicts_with = "rate", value_parser = distance, allow_negative_numbers = true)]
     pub cut: Option<f32>,
     /// So many people are there: k-means instead of average linkage.
     #[arg(long, value_name = "NUMBER", conflicts_with_all = ["rate", "cut"])]

@@ -73,6 +73,9 @@ pub enum FacesError {
     /// Nothing to look at.
     #[error("no pictures ({}) in what was named: name pictures, or a folder of them", ENDINGS.join(", "))]
     Nothing,
+    /// Not one can be read.
+    #[error("nothing could be looked at: give JPEG, PNG, WebP, BMP or PPM pictures")]
+    Unreadable,
     /// A network failed.
     #[error("{}", picture.display())]
     Analyze {
@@ -105,7 +108,7 @@ enum PictureError {
 /// over.
 ///
 /// # Errors
-/// When the models cannot be used, nothing is to be looked at, a network fails or the output is gone.
+/// When the models cannot be used, nothing can be looked at, a network fails or the output is gone.
 pub fn run(options: &FacesOptions, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), FacesError> {
     let (mut analyzer, _) = ModelFolder::read(&options.models)?.files().compile()?;
     if options.ungated {
@@ -138,7 +141,7 @@ pub fn run(options: &FacesOptions, out: &mut dyn Write, notes: &mut dyn Write) -
         "{seen} pictures, {with_face} with a face, {} not readable",
         pictures.len() as u32 - seen
     )?;
-    Ok(())
+    if seen == 0 { Err(FacesError::Unreadable) } else { Ok(()) }
 }
 
 /// The faces of one picture on its own, the largest first.

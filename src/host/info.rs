@@ -18,7 +18,7 @@ use crate::update::package::{self, MAX_PACKAGE_BYTES, Package, PackageError};
 #[derive(Debug, Error)]
 pub enum InfoError {
     /// It cannot be read.
-    #[error("cannot read {}", path.display())]
+    #[error("cannot read {}; name a package that facelatch pack made", path.display())]
     Read {
         /// The file.
         path: PathBuf,

@@ -1,5 +1,6 @@
 //! The owner's tool: one file or folder for each subcommand, and what they share.
 
+pub mod arguments;
 pub mod bench;
 pub mod cable;
 pub mod calibrate;

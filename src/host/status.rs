@@ -70,10 +70,10 @@ impl fmt::Display for Shown {
             writeln!(f, "lockout    {} s left", self.locked_out_seconds)?;
         }
         let time = self.time.as_deref().unwrap_or("not known; run: facelatch set-time");
-        writeln!(f, "time       {time}, up for {} s", self.up_seconds)?;
+        write!(f, "time       {time}, up for {} s", self.up_seconds)?;
         for Part { name, blocks, erased, retired } in &self.flash {
             let state = if *retired { ", FAILED: it is not written any more" } else { "" };
-            writeln!(f, "flash      {name}: {erased} of {blocks} blocks erased since the start{state}")?;
+            write!(f, "\nflash      {name}: {erased} of {blocks} blocks erased since the start{state}")?;
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
 
+use super::arguments::{distance, share};
 use super::cable::{Cable, CableError};
 use super::cluster::{JOINED, distance_at};
 use super::keygen::Owner;
@@ -99,10 +100,10 @@ pub struct VisitorsOptions {
     #[arg(long, conflicts_with_all = ["rate", "cut", "models"])]
     pub erase: bool,
     /// Share of strangers that are as near as the farthest visits that are joined: more joins more.
-    #[arg(long, value_name = "RATE", default_value_t = JOINED)]
+    #[arg(long, value_name = "RATE", default_value_t = JOINED, value_parser = share, allow_negative_numbers = true)]
     pub rate: f64,
     /// Join visits up to this mean squared distance (0 to 4) instead.
-    #[arg(long, value_name = "DISTANCE", conflicts_with = "rate")]
+    #[arg(long, value_name = "DISTANCE", conflicts_with = "rate", value_parser = distance, allow_negative_numbers = true)]
     pub cut: Option<f32>,
     /// Folder of the lock's models, which say what distances mean.
     #[arg(long, value_name = "FOLDER", default_value = models::released())]

@@ -121,7 +121,7 @@ impl Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PackageError {
     /// It is some other file.
-    #[error("this is no facelatch model package (.flm)")]
+    #[error("this is no facelatch model package (.flm), or not all of it")]
     Foreign,
     /// It was made by a newer program.
     #[error("the package has format {found}, known up to {FORMAT_VERSION}: update facelatch first")]

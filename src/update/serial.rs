@@ -26,7 +26,7 @@ pub enum SerialError {
         ports: Vec<String>,
     },
     /// It is not there.
-    #[error("there is no port {}; connected: {}", path.display(), if ports.is_empty() { "none".to_owned() } else { ports.join(", ") })]
+    #[error("there is no port {}; connected: {}", path.display(), if ports.is_empty() { "none; plug the lock's cable in".to_owned() } else { ports.join(", ") })]
     Missing {
         /// What was asked for.
         path: PathBuf,
@@ -46,6 +46,12 @@ pub enum SerialError {
     #[error("{} is in use by another program, such as a terminal or a modem manager; close that first", path.display())]
     Busy {
         /// The port.
+        path: PathBuf,
+    },
+    /// It is something else.
+    #[error("{} is no serial port; name the lock's with --port, such as /dev/ttyUSB0", path.display())]
+    NoPort {
+        /// What was named.
         path: PathBuf,
     },
     /// Anything else.
@@ -212,8 +218,10 @@ fn fault(error: &io::Error) -> PortFault {
 }
 
 fn explain(path: &Path, error: &serialport::Error) -> SerialError {
+    let is_terminal = std::fs::metadata(path).map_or(true, |found| found.file_type().is_char_device());
     let path = path.to_owned();
     match error.kind() {
+        _ if !is_terminal => SerialError::NoPort { path },
         ErrorKind::Io(io::ErrorKind::NotFound) => SerialError::Missing { path, ports: candidates() },
         ErrorKind::Io(io::ErrorKind::PermissionDenied) => SerialError::Denied { path },
         ErrorKind::NoDevice => SerialError::Busy { path },

@@ -17,6 +17,7 @@ mod refusals;
 mod students;
 mod two_programs;
 mod visitors;
+mod watch;
 
 use facelatch::update::message::Stage;
 use facelatch::update::owner::OwnerKey;

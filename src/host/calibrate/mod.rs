@@ -22,6 +22,7 @@ use self::cohort::{Cohort, CohortError};
 use self::enrolled::{LookAlikes, look_alikes, person, self_rejections};
 use self::probes::{Probe, Probes};
 use self::strangers::{Proposal, Strangers, computed_upper_bound, propose};
+use super::arguments::share;
 use super::collection::{Collection, CollectionError};
 use super::lock::{NoLock, flash_in};
 use super::looked::{Looked, LooksError};
@@ -32,7 +33,7 @@ use crate::board::BOARD;
 use crate::face::models::EmbedderManifest;
 use crate::face::template::Template;
 use crate::flash::MapError;
-use crate::gallery::{Calibrated, FarTable, FarTableError, Gallery, MatchPolicy, Person};
+use crate::gallery::{Calibrated, FarTable, FarTableError, Gallery, GalleryError, MatchPolicy, Person};
 
 /// Rates for which a threshold is proposed, besides the one that is asked for.
 const WANTED: [f64; 4] = [1e-3, 1e-4, 1e-5, 1e-6];
@@ -58,6 +59,9 @@ pub enum CalibrateError {
     /// The threshold cannot be kept.
     #[error(transparent)]
     Map(#[from] MapError),
+    /// The lock's visitors cannot be read.
+    #[error(transparent)]
+    Gallery(#[from] GalleryError),
     /// Nobody is enrolled.
     #[error(
         "nobody is enrolled for embedder {embedding_id}: enrol the people of the door first, then calibrate"
@@ -120,7 +124,7 @@ pub struct CalibrateOptions {
     #[arg(long, value_name = "FILE", default_value_os_t = released_cohort())]
     pub cohort: PathBuf,
     /// Strangers who may be let in at one look, such as 1e-4; without it, what the board file says.
-    #[arg(long, value_name = "RATE", default_value_t = BOARD.recognition.false_accept_rate, value_parser = rate)]
+    #[arg(long, value_name = "RATE", default_value_t = BOARD.recognition.false_accept_rate, value_parser = share, allow_negative_numbers = true)]
     pub far: f64,
     /// Write the threshold for that rate into the lock.
     #[arg(long, requires = "state")]
@@ -131,13 +135,6 @@ pub struct CalibrateOptions {
     /// Tell the result as JSON.
     #[arg(long)]
     pub json: bool,
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(rate) if rate > 0.0 && rate < 1.0 => Ok(rate),
-        _ => Err("expected a share between 0 and 1, such as 1e-4".to_owned()),
-    }
 }
 
 /// All that a calibration found.
@@ -155,6 +152,8 @@ pub struct Calibration {
     pub margin: f32,
     /// Templates of nobody that open at one look.
     pub nobody_accepted: Rate,
+    /// Unknown visitors whom the lock kept, and who would open now; `None` when it kept none.
+    pub visits_accepted: Option<Rate>,
     /// Upper bound of strangers that open at one look, by the released table.
     pub computed_upper_95: f64,
     /// Templates that the person's other templates do not recognise.
@@ -199,8 +198,11 @@ pub fn run<F: NorFlash<Error: Debug>>(
     let from_door = look(options.probes.as_deref(), &mut reader)?;
     let mut threshold = table.threshold(BOARD.recognition.false_accept_rate).unwrap_or(0.0) as f32;
     let mut people = family.as_ref().map_or_else(Vec::new, enrol);
+    let mut visits = Vec::new();
     if let Some(gallery) = &mut lock {
         people = gallery.people().to_vec();
+        visits.extend(gallery.visits()?.into_iter().map(|visit| visit.template));
+        visits.retain(|face| face.embedding_id == manifest.embedding_id);
         threshold = Calibrated::threshold_in(gallery.map(), manifest.embedding_id, threshold)?;
     }
     people.retain(|person| is_current(person, &manifest));
@@ -209,6 +211,8 @@ pub fn run<F: NorFlash<Error: Debug>>(
     }
     let policy = MatchPolicy { threshold, margin: BOARD.recognition.margin as f32 };
     let mut found = calibrate(&people, &cohort, &table, &policy, options.far);
+    found.visits_accepted =
+        (!visits.is_empty()).then(|| Strangers::before(&people, &visits).accepted(&policy));
     found.probes = probes(&people, family.as_ref(), from_door.as_ref(), &policy);
     if let (true, Some(gallery)) = (options.write, &mut lock) {
         found.written = Some(write_threshold(&found, options.far, gallery)?);
@@ -246,6 +250,7 @@ fn calibrate(
         threshold: policy.threshold,
         margin: policy.margin,
         nobody_accepted: strangers.accepted(policy),
+        visits_accepted: None,
         computed_upper_95: computed_upper_bound(table, policy.threshold, templates),
         self_rejections: self_rejections(people, policy.threshold),
         look_alikes: look_alikes(people, policy),

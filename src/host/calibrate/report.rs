@@ -57,6 +57,13 @@ fn strangers(found: &Calibration, out: &mut dyn Write) -> io::Result<()> {
         "  counted   {events} of {trials} templates of nobody: {}",
         bounds(&found.nobody_accepted)
     )?;
+    if let Some(rate @ Rate { events, trials, .. }) = &found.visits_accepted {
+        writeln!(
+            out,
+            "  at the door  {events} of {trials} unknown visits that the lock kept: {}",
+            bounds(rate)
+        )?;
+    }
     writeln!(out, "  (templates of nobody can warn, not reassure: the people of one street are more alike)")
 }
 

@@ -31,7 +31,7 @@ use crate::board::{BOARD, Board, schema};
 #[derive(Debug, Error)]
 pub enum DoctorError {
     /// The board file cannot be read.
-    #[error("cannot read the board file {}", path.display())]
+    #[error("cannot read the board file {}; name one such as boards/raspberry-pi-4.toml", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -57,6 +57,11 @@ pub enum DoctorError {
 pub trait Drivers {
     /// Where the GPIO line of this name (or `CHIP:OFFSET`) is; `Some(None)`: nowhere. `None`: cannot tell.
     fn line(&self, _name: &str) -> Option<Option<Located>> {
+        None
+    }
+
+    /// Whether the device's key is in the keyring of whoever asks, or why it is not. `None`: cannot tell.
+    fn key(&self, _board: &Board) -> Option<Result<(), String>> {
         None
     }
 
@@ -176,6 +181,7 @@ fn of_board(site: &Site<'_>, drivers: &dyn Drivers, now: SystemTime) -> Vec<Find
     findings.push(serial::look(site));
     findings.extend(flash::look(site));
     findings.push(clock::look(site, now));
+    findings.extend(system::key(site, drivers));
     findings.extend(system::look(site));
     findings
 }

@@ -2,8 +2,9 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use super::Site;
 use super::finding::Finding;
+use super::{Drivers, Site, User};
+use crate::board::schema::KeyHome;
 
 /// Warmer than this a Raspberry Pi slows down.
 ///
@@ -48,6 +49,31 @@ fn state(site: &Site<'_>) -> Finding {
         );
     }
     Finding::fine(PART, format!("{folder} is {user}'s alone"))
+}
+
+/// The device's key, where the board file has it in the kernel's keyring.
+pub(super) fn key(site: &Site<'_>, drivers: &dyn Drivers) -> Option<Finding> {
+    const PART: &str = "key";
+    if site.board.flash.key != KeyHome::Keyring {
+        return None;
+    }
+    let user = &site.user.name;
+    if User::caller(site.machine).name != *user {
+        let found = format!("is to be in the keyring of {user}, into which nobody else looks");
+        return Some(Finding::note(PART, found, format!("sudo -u {user} facelatch doctor")));
+    }
+    Some(match drivers.key(site.board) {
+        None => Finding::untold(
+            PART,
+            "whether it is in the keyring, this program does not tell: it is not the board's",
+        ),
+        Some(Ok(())) => Finding::fine(PART, format!("in the keyring of {user}")),
+        Some(Err(reason)) => Finding::wrong(
+            PART,
+            reason,
+            "put it there before the lock starts: boards/README.md, \"The device key\"",
+        ),
+    })
 }
 
 fn service(site: &Site<'_>) -> Finding {

@@ -306,3 +306,58 @@ fn an_open_state_folder_is_wrong() {
     fs::set_permissions(pi.path("var/lib/facelatch"), Permissions::from_mode(0o755)).expect("set");
     assert!(pi.found("state").remedy.is_some_and(|words| words.contains("chmod 700")));
 }
+
+#[test]
+fn an_embedder_that_answers_otherwise_than_where_it_was_trained_is_wrong() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for entry in fs::read_dir(models::released()).expect("released") {
+        let path = entry.expect("readable").path();
+        if path.extension().is_some_and(|ending| ending == "toml" || ending == "onnx") {
+            fs::copy(&path, folder.path().join(path.file_name().expect("a name"))).expect("copied");
+        }
+    }
+    let manifest = folder.path().join("embedder.toml");
+    let text = fs::read_to_string(&manifest).expect("text");
+    fs::write(&manifest, text.replacen("output = [", "output = [99, ", 1)).expect("written");
+    let finding = found(&Pi::new().examine_with(&Without, today(), folder.path()), "answers");
+    assert_eq!(finding.verdict, Verdict::Wrong);
+    assert!(finding.found.contains("the embedder computes other numbers"), "{finding:?}");
+}
+
+/// Drivers that find the device's key, or do not.
+struct Ring(Result<(), String>);
+
+impl Drivers for Ring {
+    fn key(&self, _board: &Board) -> Option<Result<(), String>> {
+        Some(self.0.clone())
+    }
+}
+
+#[test]
+fn a_key_that_should_be_in_the_keyring_is_looked_for_by_its_user() {
+    let pi = Pi::new();
+    let file = pi.path("raspberry-pi-4.toml");
+    let board = Path::new(env!("CARGO_MANIFEST_DIR")).join("boards/raspberry-pi-4.toml");
+    let text = fs::read_to_string(board).expect("text");
+    fs::write(&file, text.replacen("erase_size", "key = \"keyring\"\nerase_size", 1)).expect("written");
+    let look = |drivers: &dyn Drivers| {
+        let options = DoctorOptions {
+            board: Some(file.clone()),
+            user: None,
+            models: "none".into(),
+            state: "/var/lib/facelatch".to_owned(),
+            json: false,
+        };
+        let machine = Machine::under(pi.0.path());
+        found(&examine(&options, &machine, drivers, today()).expect("a good board"), "key")
+    };
+    let elsewhere = look(&Ring(Ok(())));
+    assert!(elsewhere.remedy.is_some_and(|words| words == "sudo -u facelatch facelatch doctor"));
+    let own = fs::metadata(pi.0.path()).expect("there").uid();
+    pi.write("proc/self/status", format!("Uid:\t{own}\t{own}\t{own}\t{own}\n").as_bytes());
+    pi.write("etc/passwd", format!("facelatch:x:{own}:{own}::/:/bin/false\n").as_bytes());
+    assert_eq!(look(&Ring(Ok(()))).verdict, Verdict::Fine);
+    let missing = look(&Ring(Err("there is no key".to_owned())));
+    assert_eq!((missing.verdict, missing.found.as_str()), (Verdict::Wrong, "there is no key"));
+    assert_eq!(look(&Without).verdict, Verdict::Note);
+}

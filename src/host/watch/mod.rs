@@ -12,7 +12,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use ratatui::DefaultTerminal;
@@ -31,6 +31,8 @@ use crate::update::vitals::Vitals;
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long a lock that was lost is left alone before it is greeted again. A choice.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How long a lock may be silent before that is shown. A choice: six answers are missing then.
+const SILENCE: Duration = Duration::from_secs(3);
 /// How long a key waits to be seen. A choice: less than a person notices.
 const KEYS: Duration = Duration::from_millis(50);
 /// Columns and rows of a picture for a file.
@@ -132,11 +134,15 @@ fn show(
     screen: &mut Screen,
     news: &Receiver<News>,
 ) -> Result<(), CableError> {
+    let mut heard = Instant::now();
     loop {
         terminal.draw(|frame| draw(frame, screen))?;
         match news.recv_timeout(KEYS) {
-            Ok(Ok(vitals)) => (screen.vitals, screen.lost) = (vitals, None),
+            Ok(Ok(vitals)) => (screen.vitals, screen.lost, heard) = (vitals, None, Instant::now()),
             Ok(Err(error)) => screen.lost = Some(error.to_string()),
+            Err(RecvTimeoutError::Timeout) if screen.lost.is_none() && heard.elapsed() > SILENCE => {
+                screen.lost = Some("it is silent; is its cable plugged in, and has it power?".to_owned());
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Err(ended().into()),
         }
