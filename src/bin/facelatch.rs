@@ -319,8 +319,9 @@ fn run(command: Command) -> Result<ExitCode> {
             clap_complete::generate(shell, &mut Arguments::command(), "facelatch", out);
         }
         Command::Man { folder } => {
-            fs::create_dir_all(&folder)
-                .with_context(|| format!("{} cannot be the pages' folder; name another", folder.display()))?;
+            fs::create_dir_all(&folder).with_context(|| {
+                format!("cannot make {}; name another folder for the pages", folder.display())
+            })?;
             clap_mangen::generate_to(Arguments::command(), &folder)
                 .with_context(|| format!("cannot write the pages into {}", folder.display()))?;
         }

@@ -91,7 +91,10 @@ const EXAMPLES: &str = "Examples:
   facelatch bench                              this machine, the released models
   facelatch bench --against new.flm            a package beside them: is it as fast?
   facelatch bench --against mine.onnx          an embedder of yours (its contract beside it as .toml)
-  facelatch bench --film clip.mjpeg --json     pictures of your camera's size; for programs";
+  facelatch bench --film clip.mjpeg --json     pictures of your camera's size; for programs
+  facelatch bench --markdown                   a table for a README
+
+Measure on an idle machine, with a program that was built by --release.";
 
 /// What to measure.
 #[derive(Debug, Clone, Args)]
@@ -112,6 +115,9 @@ pub struct BenchOptions {
     /// Tell the result as JSON.
     #[arg(long)]
     pub json: bool,
+    /// Tell the stages as a table in Markdown.
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
 }
 
 /// One set of models.
@@ -158,6 +164,8 @@ struct Program {
 /// What was measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Benchmark {
+    /// The program checks its own arithmetic: it was built for its developers.
+    checked: bool,
     kernels: &'static str,
     available: Vec<&'static str>,
     runs: u32,
@@ -200,6 +208,7 @@ pub fn run(
         |path: &PathBuf| Some(Program { path: path.clone(), bytes: std::fs::metadata(path).ok()?.len() });
     let available = kernels();
     let benchmark = Benchmark {
+        checked: cfg!(debug_assertions),
         kernels: available.last().copied().unwrap_or("none"),
         available,
         runs: options.runs,
@@ -209,12 +218,39 @@ pub fn run(
         memory,
         programs: programs.iter().filter_map(size).collect(),
     };
+    if options.markdown {
+        return Ok(benchmark.write_markdown(out)?);
+    }
     Ok(Form::of(options.json).tell(&benchmark, out)?)
+}
+
+impl Benchmark {
+    fn write_markdown(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (width, height) = self.frame;
+        let columns = self
+            .subjects
+            .iter()
+            .map(|subject| format!(" embedder {}, median | 99 % |", subject.embedding_id));
+        writeln!(out, "| milliseconds, {width}x{height} |{}", columns.collect::<String>())?;
+        writeln!(out, "|---|{}", "---|---|".repeat(self.subjects.len()))?;
+        for Row { stage, timings } in &self.stages {
+            let cells =
+                timings.iter().map(|timing| format!(" {:.2} | {:.2} |", timing.median_ms, timing.p99_ms));
+            writeln!(out, "| {stage} |{}", cells.collect::<String>())?;
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Display for Benchmark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (width, height) = self.frame;
+        if self.checked {
+            writeln!(
+                f,
+                "NOTE: this program was not built by --release, and is some three times slower for that"
+            )?;
+        }
         writeln!(
             f,
             "kernels {}, of {}; {} runs, threads: {}",

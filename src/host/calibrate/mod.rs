@@ -112,7 +112,7 @@ pub struct CalibrateOptions {
     #[arg(long, value_name = "FOLDER")]
     pub state: Option<PathBuf>,
     /// The lock's flash, when it is not the file `flash` in that folder.
-    #[arg(long, value_name = "FILE", requires = "state")]
+    #[arg(long, value_name = "FILE", requires = "state", conflicts_with = "people")]
     pub flash: Option<PathBuf>,
     /// Folder of people instead of a lock.
     #[arg(long, value_name = "FOLDER")]
@@ -127,7 +127,7 @@ pub struct CalibrateOptions {
     #[arg(long, value_name = "RATE", default_value_t = BOARD.recognition.false_accept_rate, value_parser = share, allow_negative_numbers = true)]
     pub far: f64,
     /// Write the threshold for that rate into the lock.
-    #[arg(long, requires = "state")]
+    #[arg(long, requires = "state", conflicts_with = "people")]
     pub write: bool,
     /// How pictures are looked at.
     #[command(flatten)]
