@@ -157,7 +157,7 @@ const WRONG: &[Wrong] = &[
     (&["calibrate", "--people", "nowhere"], 2, "check the path"),
     (&["calibrate", "--people", "people", "--aligned", "--cohort", "anna.png"], 2, "facelatch cohort"),
     (&["calibrate", "--people", "people", "--far", "2"], 2, "expected a share between 0 and 1"),
-    (&["calibrate", "--people", "people", "--write"], 2, "cannot be used with '--people <FOLDER>'"),
+    (&["calibrate", "--people", "people", "--write"], 2, "cannot be used with '--write'"),
     (&["log", "--state", "empty"], 2, "give the folder that facelatchd has"),
     (&["log", "--key", "nowhere.key"], 2, "facelatch keygen"),
     (&["log", "--key", "owner.key", "--port", "nowhere"], 3, "there is no port nowhere"),

@@ -102,6 +102,9 @@ pub fn start(
     if let Err(error) = gallery.keep_visitors(board.log.visitors as usize) {
         log::error!("unknown visitors are neither kept nor destroyed: {error}");
     }
+    if board.log.visitors > 0 {
+        log::warn!("templates of the last {} unknown visitors are kept (log.visitors)", board.log.visitors);
+    }
     let factory = || ModelFolder::read(&places.models);
     let (mut keeper, ready) = Keeper::start(parts, &mut gallery, Site::of(board, place), &factory, now)?;
     let Ready { analyzer, embedding_id, far, threshold } = ready;

@@ -12,7 +12,7 @@ use super::info::hexadecimal;
 use super::keygen::Owner;
 use super::output::{Form, Json};
 use crate::update::acceptance::dotted;
-use crate::update::message::{Command, Request, Stage};
+use crate::update::message::{Command, Request, Stage, capability};
 
 /// What to do about whose the lock is.
 #[derive(Debug, Subcommand)]
@@ -36,6 +36,7 @@ struct Shown {
     update: String,
     people: u32,
     enrol_again: u32,
+    keeps_visitors: bool,
     up_seconds: u32,
     time: Option<String>,
     door: String,
@@ -65,6 +66,9 @@ impl fmt::Display for Shown {
         )?;
         writeln!(f, "update     {}", self.update)?;
         writeln!(f, "people     {}, of whom {} have to enrol again", self.people, self.enrol_again)?;
+        if self.keeps_visitors {
+            writeln!(f, "visitors   unknown faces are kept; see: facelatch visitors --help")?;
+        }
         writeln!(f, "door       {}", self.door)?;
         if self.locked_out_seconds > 0 {
             writeln!(f, "lockout    {} s left", self.locked_out_seconds)?;
@@ -104,6 +108,7 @@ pub fn run(cable: &Cable, form: &Json, out: &mut dyn Write) -> Result<(), CableE
             update: words_of(&status.update),
             people: status.people,
             enrol_again: status.enrol_again,
+            keeps_visitors: about.capabilities & capability::VISITORS != 0,
             up_seconds: status.up_seconds,
             time: vitals.unix_ms.and_then(moment),
             door: vitals.shows,
