@@ -191,6 +191,7 @@ const WRONG: &[Wrong] = &[
     (&["snapshot", "--key", "owner.key", "--port", "nowhere"], 3, "there is no port nowhere"),
     (&["flash", "anna.png", "--key", "owner.key"], 2, "no facelatch model package"),
     (&["flash", "nowhere.flm", "--key", "owner.key"], 2, "name a package that facelatch pack made"),
+    (&["keypad", "--port", "nowhere"], 3, "there is no port nowhere"),
     (&["people", "list", "--key", "owner.key", "--port", "nowhere"], 3, "there is no port nowhere"),
     (&["people", "delete", "Anna"], 2, "<PERSON>"),
     (&["people", "forget"], 2, "unrecognized subcommand"),
