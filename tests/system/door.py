@@ -22,6 +22,8 @@ LATE = 0.15
 WATCHDOG, KILLING = 5.0, 2.0
 # Most that the service may be exposed, in tenths of what systemd-analyze says: 0.6, where 10 is worst.
 EXPOSURE = 6
+# Most memory that the firmware may have held, in KiB: 40 MB.
+MEMORY = 39_062
 
 
 class Story:
@@ -111,6 +113,14 @@ class Story:
         self.expect_refusal("nobody enrolled has this face", "stranger")
         self.expect_refusal("not a living face", "photo of owner")
 
+    def memory(self) -> None:
+        service = "$(systemctl show --property MainPID --value facelatchd)"
+        held = self.machine.tell(f"run grep VmHWM /proc/{service}/status")
+        peak = int(held.split()[1])
+        if peak > MEMORY:
+            raise Unexpected(f"the firmware held {peak} KiB (at most {MEMORY})")
+        self.tell(f"the firmware has held {peak / 1024:.1f} MiB of memory at most")
+
     def case_is_opened(self) -> None:
         self.machine.tell("press tamper 1500")
         self.machine.log("alarm: the case was opened", 5)
@@ -184,6 +194,7 @@ def main() -> None:
         story.enrol_owner()
         story.owner_comes_home()
         story.strangers()
+        story.memory()
         story.case_is_opened()
         story.camera_fails()
         story.daemon_freezes()
