@@ -173,6 +173,10 @@ pub fn set_time(cable: &Cable, owner: &Owner, out: &mut dyn Write) -> Result<(),
         client.order(&key, &Command::SetTime { unix_ms })?;
         Ok(unix_ms)
     })?;
-    writeln!(out, "the lock's clock is set to {}", moment(time).unwrap_or_default())?;
+    writeln!(
+        out,
+        "the lock's clock is set to {}; it knows that until its power goes (a battery clock of the board's system lasts longer)",
+        moment(time).unwrap_or_default()
+    )?;
     Ok(())
 }
