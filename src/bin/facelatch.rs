@@ -144,7 +144,7 @@ enum Command {
         #[command(flatten)]
         cable: Cable,
     },
-    /// Lists, renames and deletes who is enrolled on a lock, and says what is asked of them.
+    /// Lists, renames, deletes, exports and imports who is enrolled on a lock, and says what is asked of them.
     #[command(after_help = format!("{PEOPLE_EXAMPLES}\n\n{EXIT_STATUS}"))]
     People {
         #[command(subcommand)]

@@ -67,6 +67,10 @@ pub enum Event {
     OutOfHours,
     /// The owner changed what is asked of a person besides the face.
     AccessChanged,
+    /// The owner fetched a person with templates and pictures.
+    Exported,
+    /// The owner brought a person who was enrolled elsewhere.
+    Imported,
 }
 
 impl Event {
@@ -104,6 +108,8 @@ impl Event {
             Self::WrongPin => "refused: wrong PIN",
             Self::OutOfHours => "refused: not at this time",
             Self::AccessChanged => "PIN or hours changed",
+            Self::Exported => "exported by the owner",
+            Self::Imported => "enrolled from a backup by the owner",
         }
     }
 }

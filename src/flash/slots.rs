@@ -17,8 +17,9 @@ use embedded_storage_async::nor_flash::NorFlash;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::map::{Map, MapError};
+use super::map::{self, Map, MapError};
 use super::partition::{Partition, Partitions};
+use super::ready;
 use super::slot::{Content, Hash, SlotFlash};
 
 const VERSION: u8 = 1;
@@ -170,6 +171,12 @@ pub enum SlotError {
     /// The boot record could not be read or written.
     #[error("the boot record: {0}")]
     Boot(#[source] MapError),
+    /// Newer firmware wrote the boot record.
+    #[error("the boot record has version {found}, known up to {VERSION}: newer firmware wrote it")]
+    Newer {
+        /// Its version.
+        found: u8,
+    },
 }
 
 /// A package on its way into a slot.
@@ -199,9 +206,20 @@ impl<F: NorFlash<Error: Debug>> Slots<F> {
         let mut boot = Map::new(parts.boot.clone(), 0..parts.boot.size()).map_err(SlotError::Boot)?;
         let record = match boot.get(BOOT).map_err(SlotError::Boot)? {
             None => BootRecord::default(),
-            Some(bytes) => parse(&bytes).map_err(SlotError::Boot)?,
+            Some(bytes) => parse(&bytes)?,
         };
         Ok(Self { a, b, boot, record, incoming: None })
+    }
+
+    /// The slots with an empty boot record, whatever it is now.
+    ///
+    /// # Errors
+    /// When the flash fails.
+    pub fn renew(parts: &Partitions<F>) -> Result<Self, SlotError> {
+        let mut boot = parts.boot.clone();
+        let erased = ready(boot.erase(0, boot.size())).map_err(map::from_port);
+        erased.map_err(SlotError::Boot)?;
+        Self::open(parts)
     }
 
     /// What the boot record says.
@@ -391,15 +409,12 @@ impl<F: NorFlash<Error: Debug>> Slots<F> {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<BootRecord, MapError> {
-    let damaged = |reason: String| MapError::Damaged { reason };
+fn parse(bytes: &[u8]) -> Result<BootRecord, SlotError> {
+    let damaged = |reason: String| SlotError::Boot(MapError::Damaged { reason });
     match bytes.split_first() {
-        Some((&VERSION, record)) => {
-            postcard::from_bytes(record).map_err(|error| damaged(format!("the boot record: {error}")))
-        }
-        version => {
-            Err(damaged(format!("a boot record of version {:?}", version.map(|(version, _)| version))))
-        }
+        Some((&VERSION, record)) => postcard::from_bytes(record).map_err(|error| damaged(error.to_string())),
+        Some((&found, _)) => Err(SlotError::Newer { found }),
+        None => Err(damaged("it is empty".to_owned())),
     }
 }
 

@@ -12,6 +12,7 @@
 
 use core::fmt::{self, Debug};
 use core::ops::Range;
+use std::borrow::Cow;
 
 use embedded_storage_async::nor_flash::NorFlash;
 use image::codecs::jpeg::JpegEncoder;
@@ -53,6 +54,13 @@ pub struct CropPlace {
     len: u32,
 }
 
+impl CropPlace {
+    /// Bytes of the content, sealed.
+    pub(super) fn bytes(self) -> usize {
+        self.len as usize
+    }
+}
+
 /// Crops as bytes, at the best quality of which at most `room` bytes come out; the last ones are left out when
 /// not even the least quality does.
 pub(super) fn encode(crops: &[Crop], room: usize) -> Vec<u8> {
@@ -80,6 +88,14 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Vec<Crop>> {
         Some(Crop { quality, pixels: picture.into_raw().into_boxed_slice().try_into().ok()? })
     };
     pictures.into_iter().map(crop).collect()
+}
+
+/// Pictures that [`encode`] made for more room than `room`, made to fit. `None` when they are no pictures.
+pub(super) fn fitted(pictures: &[u8], room: usize) -> Option<Cow<'_, [u8]>> {
+    if pictures.len() <= room {
+        return Some(Cow::Borrowed(pictures));
+    }
+    Some(Cow::Owned(encode(&decode(pictures)?, room)))
 }
 
 fn jpeg(crop: &Crop, quality: u8) -> Vec<u8> {

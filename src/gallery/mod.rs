@@ -7,12 +7,14 @@ pub mod calibrated;
 #[cfg(feature = "cli")]
 pub mod cluster;
 pub mod crops;
+pub mod exported;
 pub mod far;
 pub mod hours;
 pub mod matching;
 pub mod people;
 pub mod person;
 pub mod recognise;
+mod staging;
 #[cfg(test)]
 pub(crate) mod towards;
 pub mod visitors;
@@ -20,6 +22,7 @@ pub mod visitors;
 pub use access::{Access, Pin, PinError};
 pub use calibrated::Calibrated;
 pub use crops::{Crop, CropStore};
+pub use exported::Exported;
 pub use far::{FarTable, FarTableError, Rate};
 pub use hours::{Hours, HoursError, WeekTime};
 pub use matching::{Match, MatchPolicy};

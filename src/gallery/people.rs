@@ -16,11 +16,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use embedded_storage_async::nor_flash::NorFlash;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use super::access::Access;
 use super::crops::{self, Crop, CropPlace, CropStore};
 use super::matching::{Index, Match};
-use super::person::{Person, Role, TEMPLATES_PER_PERSON, Templates, open_staged, seal_staged, shortened};
+use super::person::{Person, Role, TEMPLATES_PER_PERSON, Templates, shortened};
+use super::staging::{Staged, staged_in};
 use super::visitors::Visitors;
 use crate::face::template::Template;
 use crate::flash::key::SEAL_OVERHEAD;
@@ -56,6 +58,22 @@ pub enum GalleryError {
         /// The person's number.
         id: u32,
     },
+    /// Who comes from a backup is enrolled.
+    #[error("this face is enrolled already, as person {id}")]
+    Known {
+        /// The person's number.
+        id: u32,
+    },
+    /// Who comes from a backup cannot be compared with anybody here.
+    #[error(
+        "the templates are of embedder {made}, this lock has {here} and no pictures or no place for them, from which it could compute others: enrol this person again"
+    )]
+    Incomparable {
+        /// Embedder of the templates.
+        made: u32,
+        /// Embedder in use.
+        here: u32,
+    },
     /// The storage failed.
     #[error(transparent)]
     Map(#[from] MapError),
@@ -77,12 +95,23 @@ pub struct Enrolment<'a> {
     pub crops: &'a [Crop],
 }
 
+/// A person who is about to be enrolled.
+pub(super) struct Newcomer<'a> {
+    pub name: &'a str,
+    pub role: Role,
+    pub templates: &'a [Template],
+    /// As in a cell of the crops; empty: none.
+    pub pictures: &'a [u8],
+    pub access: &'a Access,
+}
+
 /// Everybody who is enrolled.
 pub struct Gallery<F: NorFlash> {
-    people: Box<heapless::Vec<Person, MAX_PEOPLE>>,
-    index: Index,
+    pub(super) people: Box<heapless::Vec<Person, MAX_PEOPLE>>,
+    pub(super) index: Index,
     /// The key of each of `people`.
-    keys: Vec<DeviceKey>,
+    pub(super) keys: Vec<DeviceKey>,
+    pub(super) staged: Staged,
     capacity: usize,
     next_id: u32,
     damaged: Vec<u32>,
@@ -117,6 +146,7 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
             people: Box::new(heapless::Vec::new()),
             index: Index::default(),
             keys: Vec::with_capacity(capacity),
+            staged: Staged::new(),
             capacity,
             next_id: 1,
             damaged: Vec::new(),
@@ -133,6 +163,7 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
             let loaded = gallery.load_person(id, &records);
             gallery.unfinished = gallery.unfinished.or(loaded.err());
         }
+        gallery.staged = staged_in(&records);
         gallery.index.fill(&*gallery.people);
         let all_known = gallery.damaged.is_empty() && gallery.map.damage().is_none();
         let places = gallery.people.iter().filter_map(|person| person.crops);
@@ -265,17 +296,24 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
     /// # Errors
     /// When there are no templates, no place, or the storage fails.
     pub fn enrol(&mut self, enrolment: &Enrolment<'_>) -> Result<u32, GalleryError> {
+        let Enrolment { name, role, templates, crops } = *enrolment;
+        let pictures = self.pictures_of(crops);
+        let access = &Access::default();
+        self.add_newcomer(&Newcomer { name, role, templates, pictures: &pictures, access })
+    }
+
+    pub(super) fn add_newcomer(&mut self, newcomer: &Newcomer<'_>) -> Result<u32, GalleryError> {
         if self.is_full() {
             return Err(GalleryError::Full { capacity: self.capacity });
         }
         let (id, person_key) = (self.next_id, DeviceKey::random()?);
-        let templates = first_templates(enrolment.templates)?;
+        let templates = first_templates(newcomer.templates)?;
         let place = Namespace::PersonKey.key(id);
         let sealed_key = self.key.seal_key(place, &person_key)?;
         self.map.set(place, &[&sealed_key[..], &[BEGUN]].concat())?;
-        let crops = self.put_crops(id, &person_key, enrolment.crops, 1);
-        let (name, access) = (shortened(enrolment.name), Access::default());
-        let person = Person { id, name, role: enrolment.role, templates, crops, access };
+        let crops = self.put_pictures(id, &person_key, newcomer.pictures, 1);
+        let (name, access) = (shortened(newcomer.name), newcomer.access.clone());
+        let person = Person { id, name, role: newcomer.role, templates, crops, access };
         self.map.set(Namespace::Person.key(id), &person.seal(&person_key)?)?;
         self.next_id += 1;
         self.add(person, person_key);
@@ -299,7 +337,7 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
         let templates = first_templates(templates)?;
         let before = self.people[index].clone();
         let key = self.keys[index].clone();
-        let crops = self.put_crops(id, &key, crops, 0);
+        let crops = self.put_pictures(id, &key, &self.pictures_of(crops), 0);
         self.rewrite(index, Person { templates, crops, ..before.clone() })?;
         self.forget_staged(id)?;
         before.crops.map_or(Ok(()), |place| Ok(self.crops.free(place)?))
@@ -310,11 +348,25 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
     /// # Errors
     /// When nobody has that number, the pictures are damaged, or the storage fails.
     pub fn crops(&mut self, id: u32) -> Result<Vec<Crop>, GalleryError> {
+        match self.pictures(id)? {
+            none if none.is_empty() => Ok(Vec::new()),
+            pictures => crops::decode(&pictures).ok_or(GalleryError::CropsDamaged { id }),
+        }
+    }
+
+    /// The pictures of a person's enrolment as in their cell; empty when none were kept.
+    pub(super) fn pictures(&mut self, id: u32) -> Result<Zeroizing<Vec<u8>>, GalleryError> {
         let index = self.find(id)?;
-        let Some(place) = self.people[index].crops else { return Ok(Vec::new()) };
+        let Some(place) = self.people[index].crops else { return Ok(Zeroizing::default()) };
         let sealed = self.crops.get(place)?;
-        let bytes = self.keys[index].open(Namespace::Crops.key(id), &sealed);
-        bytes.ok().and_then(|bytes| crops::decode(&bytes)).ok_or(GalleryError::CropsDamaged { id })
+        let opened = self.keys[index].open(Namespace::Crops.key(id), &sealed);
+        opened.map_err(|_| GalleryError::CropsDamaged { id })
+    }
+
+    /// Numbers of the people whose pictures have so many bytes.
+    pub(super) fn with_pictures_of(&self, bytes: usize) -> Vec<u32> {
+        let has = |person: &&Person| person.crops.is_some_and(|place| place.bytes() == bytes + SEAL_OVERHEAD);
+        self.people.iter().filter(has).map(|person| person.id).collect()
     }
 
     /// Destroys the pictures of all enrolments and keeps none from now on: the owner does not want them.
@@ -328,56 +380,6 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
             let Some(place) = person.crops else { continue };
             self.rewrite(index, Person { crops: None, ..person })?;
             self.crops.free(place)?;
-        }
-        Ok(())
-    }
-
-    /// Keeps a person's templates of an embedder that is not in use yet, beside those of the one that is.
-    ///
-    /// # Errors
-    /// When nobody has that number, there are no templates, or the storage fails.
-    pub fn stage(&mut self, id: u32, templates: &[Template]) -> Result<(), GalleryError> {
-        let index = self.find(id)?;
-        let sealed = seal_staged(id, &self.keys[index], &first_templates(templates)?)?;
-        Ok(self.map.set(Namespace::Staged.key(id), &sealed)?)
-    }
-
-    /// Compares by the templates of embedder `embedding_id` from now on: the staged ones where a person's own are
-    /// of another. Writes nothing. Returns the numbers of the people who have none and must enrol again.
-    ///
-    /// # Errors
-    /// When the storage does not answer.
-    pub fn use_embedder(&mut self, embedding_id: u32) -> Result<Vec<u32>, GalleryError> {
-        let staged = self.staged()?;
-        let mut without = Vec::new();
-        for (person, staged) in self.people.iter_mut().zip(staged) {
-            if of_embedder(&person.templates, embedding_id) {
-                continue;
-            }
-            match staged.filter(|templates| of_embedder(templates, embedding_id)) {
-                Some(templates) => person.templates = templates,
-                None => without.push(person.id),
-            }
-        }
-        self.index.fill(&*self.people);
-        Ok(without)
-    }
-
-    /// The embedder in use was confirmed: makes the staged templates that [`Gallery::use_embedder`] took the
-    /// people's own, and forgets all others that were staged. After a power cut call it again.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub fn settle_embedder(&mut self, embedding_id: u32) -> Result<(), GalleryError> {
-        for (index, staged) in self.staged()?.into_iter().enumerate() {
-            let person = self.people[index].clone();
-            let id = person.id;
-            if staged.is_some_and(|templates| templates == person.templates)
-                && of_embedder(&person.templates, embedding_id)
-            {
-                self.rewrite(index, person)?;
-            }
-            self.forget_staged(id)?;
         }
         Ok(())
     }
@@ -439,7 +441,7 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
         &mut self.map
     }
 
-    fn find(&self, id: u32) -> Result<usize, GalleryError> {
+    pub(super) fn find(&self, id: u32) -> Result<usize, GalleryError> {
         self.people.iter().position(|person| person.id == id).ok_or(GalleryError::Nobody { id })
     }
 
@@ -450,40 +452,28 @@ impl<F: NorFlash<Error: Debug>> Gallery<F> {
         Ok(())
     }
 
-    /// Stores crops if there are more than `spare` places; a failure costs the crops, not the enrolment.
-    fn put_crops(&mut self, id: u32, key: &DeviceKey, crops: &[Crop], spare: usize) -> Option<CropPlace> {
-        if !self.keeps_crops || crops.is_empty() || self.crops.free_cells() <= spare {
+    /// Pictures as they are kept in a cell; empty when none are to be.
+    fn pictures_of(&self, crops: &[Crop]) -> Zeroizing<Vec<u8>> {
+        if !self.keeps_crops || crops.is_empty() {
+            return Zeroizing::default();
+        }
+        Zeroizing::new(crops::encode(&crops[..crops.len().min(TEMPLATES_PER_PERSON)], Self::PICTURE_ROOM))
+    }
+
+    /// Bytes of a person's pictures that fit into a cell.
+    pub(super) const PICTURE_ROOM: usize = CropStore::<F>::ROOM - SEAL_OVERHEAD;
+
+    /// Stores pictures if there are more than `spare` places; a failure costs the pictures, not the enrolment.
+    fn put_pictures(&mut self, id: u32, key: &DeviceKey, pictures: &[u8], spare: usize) -> Option<CropPlace> {
+        if !self.keeps_crops || pictures.is_empty() || self.crops.free_cells() <= spare {
             return None;
         }
-        let crops = &crops[..crops.len().min(TEMPLATES_PER_PERSON)];
-        let bytes = crops::encode(crops, CropStore::<F>::ROOM - SEAL_OVERHEAD);
-        let sealed = key.seal(Namespace::Crops.key(id), &bytes).ok()?;
+        let sealed = key.seal(Namespace::Crops.key(id), pictures).ok()?;
         self.crops.put(&sealed).ok().flatten()
     }
-
-    /// The staged templates of each of the people.
-    fn staged(&mut self) -> Result<Vec<Option<Templates>>, GalleryError> {
-        let records: BTreeMap<u32, Vec<u8>> = self.map.all()?.into_iter().collect();
-        let staged = |(person, key): (&Person, &DeviceKey)| {
-            open_staged(person.id, key, records.get(&Namespace::Staged.key(person.id))?)
-        };
-        Ok(self.people.iter().zip(&self.keys).map(staged).collect())
-    }
-
-    fn forget_staged(&mut self, id: u32) -> Result<(), GalleryError> {
-        let place = Namespace::Staged.key(id);
-        match self.map.get(place)? {
-            Some(sealed) if !sealed.is_empty() => Ok(self.map.set(place, &[])?),
-            _ => Ok(()),
-        }
-    }
 }
 
-fn of_embedder(templates: &[Template], embedding_id: u32) -> bool {
-    templates.iter().all(|template| template.embedding_id == embedding_id)
-}
-
-fn first_templates(templates: &[Template]) -> Result<Templates, GalleryError> {
+pub(super) fn first_templates(templates: &[Template]) -> Result<Templates, GalleryError> {
     if templates.is_empty() {
         return Err(GalleryError::NoTemplates);
     }

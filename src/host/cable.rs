@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use thiserror::Error;
 
+use super::backup::BackupFileError;
 use super::info::InfoError;
 use super::keygen::KeyFileError;
 use crate::gallery::PinError;
@@ -56,6 +57,12 @@ pub enum CableError {
         /// Why.
         reason: String,
     },
+    /// A backup of people.
+    #[error(transparent)]
+    Backup(#[from] BackupFileError),
+    /// Not everybody of a backup is enrolled.
+    #[error("not everybody was imported, see above")]
+    NotImported,
     /// What was given is no PIN.
     #[error(transparent)]
     Pin(#[from] PinError),
@@ -73,7 +80,7 @@ impl CableError {
     #[must_use]
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Unfit { .. } => 1,
+            Self::Unfit { .. } | Self::NotImported => 1,
             Self::Port(_) | Self::Silent { .. } => 3,
             Self::Client(error) => match error {
                 ClientError::Silent { .. }
@@ -83,7 +90,12 @@ impl CableError {
                 | ClientError::Slow { .. } => 4,
                 _ => 1,
             },
-            Self::Key(_) | Self::Package(_) | Self::Pin(_) | Self::Differ | Self::Write(_) => 2,
+            Self::Key(_)
+            | Self::Package(_)
+            | Self::Backup(_)
+            | Self::Pin(_)
+            | Self::Differ
+            | Self::Write(_) => 2,
         }
     }
 }

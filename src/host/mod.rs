@@ -1,6 +1,7 @@
 //! The owner's tool: one file or folder for each subcommand, and what they share.
 
 pub mod arguments;
+pub mod backup;
 pub mod bench;
 pub mod cable;
 pub mod calibrate;

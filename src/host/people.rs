@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write;
+use std::path::PathBuf;
 
 use clap::Subcommand;
 use serde::Serialize;
 
+use super::backup;
 use super::cable::{Cable, CableError};
-use super::keygen::Owner;
+use super::keygen::{self, Owner};
 use super::keypad::new_pin;
 use super::output::{Form, Json};
 use crate::gallery::Hours;
@@ -54,6 +56,21 @@ pub enum PeopleCommand {
         #[arg(long)]
         always: bool,
     },
+    /// Writes everybody, with templates and pictures, into a file that only your key opens.
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export {
+        /// The file to write; one that exists is left as it is.
+        file: PathBuf,
+    },
+    /// Enrols the people of such a file, at this lock or another one of yours.
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import {
+        /// The file, from `people export`.
+        file: PathBuf,
+        /// File of the key that the export was made with, if that is not the lock's owner's.
+        #[arg(long, value_name = "FILE")]
+        old_key: Option<PathBuf>,
+    },
 }
 
 const PIN_HELP: &str = "The PIN has 4 to 8 digits. It is asked for twice at a terminal, and otherwise is the first line of the input:
@@ -72,6 +89,19 @@ const HOURS_HELP: &str = "Up to four times of the week, in the time zone of the 
 
 At other hours the lock says so and stays locked. While it does not know the time, as on a board without a battery clock after a \
 power cut, whoever has hours is not let in: set it with \"facelatch set-time\". The exit button asks for nothing.";
+
+const EXPORT_EXAMPLES: &str = "Examples:
+  facelatch people export family.flb       everybody of the lock at the owner's cable
+
+Keep the file and a copy of your key (facelatch keygen tells where it is) in different places: together they are everybody's face.
+The file alone opens for nobody, you neither: if the key is lost, people must be enrolled again at the door.";
+
+const IMPORT_EXAMPLES: &str = "Examples:
+  facelatch people import family.flb                       into a new lock, after facelatch owner enrol
+  facelatch people import family.flb --old-key old.key     the file was made with another key
+
+Who is enrolled there already is passed over, so the same command goes on where it broke off. A lock with another embedder
+computes new templates from the pictures, after a start that it makes by itself.";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Row {
@@ -136,6 +166,11 @@ pub fn run(
         PeopleCommand::Pin { clear: false, .. } => Some(new_pin()?),
         _ => None,
     };
+    let arriving = match command {
+        PeopleCommand::Import { file, old_key: Some(old) } => backup::read(file, &keygen::read(old)?)?,
+        PeopleCommand::Import { file, old_key: None } => backup::read(file, &key)?,
+        _ => Vec::new(),
+    };
     let done = |done: String, out| Ok(form.tell(&Done { done }, out)?);
     cable.with(|client| match command {
         PeopleCommand::List => {
@@ -161,6 +196,12 @@ pub fn run(
             client.order(&key, &Command::SetHours { person: *person, hours: hours.clone() })?;
             let hours = hours.unwrap_or_else(|| "always".to_owned());
             done(format!("person {person} may come in: {hours}"), out)
+        }
+        PeopleCommand::Export { file } => Ok(form.tell(&backup::export(client, &key, file)?, out)?),
+        PeopleCommand::Import { .. } => {
+            let report = backup::import(client, &key, &arriving)?;
+            form.tell(&report, out)?;
+            if report.is_complete() { Ok(()) } else { Err(CableError::NotImported) }
         }
     })
 }
@@ -189,7 +230,7 @@ fn row(entry: PersonEntry, asked: &BTreeMap<u32, AccessEntry>) -> Row {
 }
 
 /// Everybody, in the order of their numbers.
-fn everybody(client: &mut Client<'_>, key: &OwnerKey) -> Result<Vec<PersonEntry>, ClientError> {
+pub(super) fn everybody(client: &mut Client<'_>, key: &OwnerKey) -> Result<Vec<PersonEntry>, ClientError> {
     let mut people: Vec<PersonEntry> = Vec::new();
     loop {
         let from = people.last().map_or(0, |last| last.person.saturating_add(1));

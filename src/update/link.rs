@@ -78,6 +78,16 @@ pub trait Lock {
     fn nonce(&mut self) -> Result<[u8; NONCE_BYTES], WireError>;
     /// Whether the lock's button is held. Then the press is for the computer and for nothing else.
     fn take_press(&mut self) -> bool;
+    /// The key for which whoever is to come into the lock is sealed.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    fn sealing(&mut self) -> Result<OwnerId, WireError>;
+    /// Takes a piece of a person who is to come into the lock.
+    ///
+    /// # Errors
+    /// When it does not follow the piece before, or is too much.
+    fn put(&mut self, offset: u32, bytes: &[u8]) -> Result<(), WireError>;
     /// Remembers the owner. Only asked when there is none and the button is held.
     ///
     /// # Errors
@@ -333,6 +343,8 @@ impl Link {
             Request::Vitals => Ok(Answer::Vitals(lock.vitals(now))),
             &Request::Part { parcel, offset } => lock.part(parcel, offset, PART_BYTES).map(Answer::Part),
             Request::Keys { keys } => lock.type_keys(keys, now).map(|()| Answer::Done),
+            Request::Sealing => lock.sealing().map(Answer::Sealing),
+            Request::Put { offset, bytes } => lock.put(*offset, bytes).map(|()| Answer::Done),
         }
     }
 

@@ -52,6 +52,8 @@ pub mod capability {
     pub const VISITORS: u32 = 1 << 7;
     /// Asks people for a PIN, and lets them in at their hours only.
     pub const ACCESS: u32 = 1 << 8;
+    /// Gives people to its owner, and takes them.
+    pub const BACKUP: u32 = 1 << 9;
 }
 
 /// To the lock.
@@ -196,6 +198,15 @@ pub enum Request {
         /// What to type.
         keys: String,
     },
+    /// The key for which whoever is to come into the lock is sealed.
+    Sealing,
+    /// A piece of a person for [`Command::Import`], sealed for that key. It does nothing by itself.
+    Put {
+        /// Of its first byte; 0 begins anew, else the end of the piece before.
+        offset: u32,
+        /// At most [`PART_BYTES`].
+        bytes: Vec<u8>,
+    },
 }
 
 /// What the owner signs.
@@ -280,6 +291,16 @@ pub enum Command {
         /// The hours, such as `mon-fri 08:00-18:30; sat 10:00-14:00`; `None`: always.
         hours: Option<String>,
     },
+    /// A person with templates and pictures, as a parcel.
+    Export {
+        /// The person's number.
+        person: u32,
+    },
+    /// Enrol the person of the pieces that were put.
+    Import {
+        /// SHA-256 of all their bytes.
+        sha256: [u8; 32],
+    },
 }
 
 /// A PIN without its digits: salt, and PBKDF2 with HMAC-SHA-256 of 4,096 rounds.
@@ -329,6 +350,13 @@ pub enum Answer {
     Part(Vec<u8>),
     /// What is asked of people, by number. Not all may fit: ask on from behind the last, until none comes.
     Access(Vec<AccessEntry>),
+    /// The key for which whoever is to come into the lock is sealed, drawn at each start.
+    Sealing(OwnerId),
+    /// A person is enrolled.
+    Imported {
+        /// The person's number.
+        person: u32,
+    },
 }
 
 /// How the lock is.
@@ -508,6 +536,25 @@ pub enum WireError {
     Invalid {
         /// Why.
         reason: String,
+    },
+    /// What was put is no person: it was damaged, or sealed for another start of the lock.
+    #[error("the lock cannot read this person: run the same command again")]
+    Unreadable,
+    /// Who is to come is enrolled.
+    #[error("this face is enrolled already, as person {person}")]
+    Known {
+        /// The person's number.
+        person: u32,
+    },
+    /// Who is to come cannot be compared with anybody here.
+    #[error(
+        "the templates are of embedder {made}, the lock has {here} and no pictures or no place for them, from which it could compute others: enrol this person again"
+    )]
+    Incomparable {
+        /// Embedder of the templates.
+        made: u32,
+        /// Embedder in use.
+        here: u32,
     },
 }
 

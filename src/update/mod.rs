@@ -9,6 +9,7 @@
 //! [`link::Lock`].
 
 pub mod acceptance;
+pub mod backup;
 pub mod client;
 pub mod frame;
 pub mod golden;

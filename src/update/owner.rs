@@ -25,6 +25,8 @@ pub enum Purpose {
     Package,
     /// A command to one lock.
     Command,
+    /// A backup of people.
+    Backup,
 }
 
 impl Purpose {
@@ -32,6 +34,7 @@ impl Purpose {
         match self {
             Self::Package => b"facelatch model package, version 1\n",
             Self::Command => b"facelatch command to a lock, version 1\n",
+            Self::Backup => b"facelatch backup of people, version 1\n",
         }
     }
 }

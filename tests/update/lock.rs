@@ -132,6 +132,14 @@ impl Lock for MemoryLock {
         self.button
     }
 
+    fn sealing(&mut self) -> Result<OwnerId, WireError> {
+        Err(WireError::Unknown)
+    }
+
+    fn put(&mut self, _: u32, _: &[u8]) -> Result<(), WireError> {
+        Err(WireError::Unknown)
+    }
+
     fn own(&mut self, owner: OwnerId) -> Result<(), WireError> {
         self.owner = Some(owner);
         Ok(())

@@ -36,8 +36,10 @@ fn requests_and_orders_keep_their_numbers() {
         Request::Vitals,
         Request::Part { parcel: 0, offset: 0 },
         Request::Keys { keys: String::new() },
+        Request::Sealing,
+        Request::Put { offset: 0, bytes: Vec::new() },
     ];
-    assert_eq!(requests.map(|request| first(&request)), [0, 1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(requests.map(|request| first(&request)), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     let orders = [
         Command::Begin { package: [0; 32], bytes: 0, version: 0, embedding_id: 0 },
         Command::Finish { transfer: 0 },
@@ -52,8 +54,10 @@ fn requests_and_orders_keep_their_numbers() {
         Command::Access { from: 0 },
         Command::SetPin { person: 0, pin: None },
         Command::SetHours { person: 0, hours: None },
+        Command::Export { person: 0 },
+        Command::Import { sha256: [0; 32] },
     ];
-    assert_eq!(orders.map(|order| first(&order)), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    assert_eq!(orders.map(|order| first(&order)), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
 }
 
 #[test]
@@ -66,8 +70,10 @@ fn answers_stages_and_errors_keep_their_numbers() {
         Answer::Parcel { parcel: 0, bytes: 0 },
         Answer::Part(Vec::new()),
         Answer::Access(Vec::new()),
+        Answer::Sealing(OwnerId([0; 32])),
+        Answer::Imported { person: 0 },
     ];
-    assert_eq!(answers.map(|answer| first(&answer)), [0, 4, 5, 6, 8, 9, 10]);
+    assert_eq!(answers.map(|answer| first(&answer)), [0, 4, 5, 6, 8, 9, 10, 11, 12]);
     let reason = String::new;
     let stages = [
         Stage::None,
@@ -98,6 +104,10 @@ fn answers_stages_and_errors_keep_their_numbers() {
         WireError::NoParcel,
         WireError::NoVisitors,
         WireError::Invalid { reason: reason() },
+        WireError::Unreadable,
+        WireError::Known { person: 0 },
+        WireError::Incomparable { made: 0, here: 0 },
     ];
-    assert_eq!(errors.map(|error| first(&error)), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
+    let numbers = errors.map(|error| first(&error));
+    assert_eq!(numbers.to_vec(), (0..=19).collect::<Vec<u8>>());
 }

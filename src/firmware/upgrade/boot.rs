@@ -5,6 +5,7 @@
 //! on trial, 4th start        ----------------------------------------> rolled back -.
 //! confirmed                  <-------------------------------------------------------'
 //!     '--- damaged, or there is none ---> the models that came with the firmware
+//! boot record of newer firmware, or not to be read ---^
 //! ```
 
 use core::fmt::Debug;
@@ -100,6 +101,22 @@ pub(super) fn boot<F: NorFlash<Error: Debug>>(
     confirmed(slots, site, factory, stage)
 }
 
+/// The models of a start that cannot read which package is used.
+pub(super) fn without_record(
+    site: &Site,
+    factory: Factory<'_>,
+    error: &SlotError,
+) -> Result<Booted, UpgradeError> {
+    log::error!("{error}; the models that came with the firmware are used, and no package is taken");
+    from_factory(site, factory, Stage::Refused { reason: short(&error.to_string()) })
+}
+
+fn from_factory(site: &Site, factory: Factory<'_>, stage: Stage) -> Result<Booted, UpgradeError> {
+    let folder = factory()?;
+    let ready = Ready::of(&folder.files(), site.false_accept_rate)?;
+    Ok(Booted { ready, version: 0, trial: None, stage, source: Source::Factory(folder) })
+}
+
 fn taken_back<F: NorFlash<Error: Debug>>(
     slots: &mut Slots<F>,
     error: &UpgradeError,
@@ -126,9 +143,7 @@ fn confirmed<F: NorFlash<Error: Debug>>(
             ),
         }
     }
-    let folder = factory()?;
-    let ready = Ready::of(&folder.files(), site.false_accept_rate)?;
-    Ok(Booted { ready, version: 0, trial: None, stage, source: Source::Factory(folder) })
+    from_factory(site, factory, stage)
 }
 
 /// The networks of a package that was confirmed: what it must answer was checked then.

@@ -8,7 +8,8 @@ use embedded_storage_async::nor_flash::NorFlash;
 use zeroize::Zeroizing;
 
 use super::UpgradeError;
-use super::boot::{Booted, Factory, boot, check};
+use super::backup::Arrival;
+use super::boot::{Booted, Factory, boot, check, without_record};
 use super::embedding::Embedding;
 use super::identity::Identity;
 use crate::board::Board;
@@ -28,6 +29,9 @@ use crate::update::package::Package;
 const PROOF: Duration = Duration::from_secs(10);
 /// Without frames (the camera may be covered or gone, which is not the models' fault) it is this long.
 const PROOF_BLIND: Duration = Duration::from_secs(60);
+
+/// How long after somebody came from a backup the device starts anew. A choice: longer than from one to the next.
+const CATCH_UP_PAUSE: Duration = Duration::from_secs(5);
 
 /// Where the lock stands, as its board file says.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,6 +99,8 @@ pub struct Surroundings {
 /// Keeps packages, models, and whose the lock is.
 pub struct Keeper<F: NorFlash> {
     pub(super) parts: Partitions<F>,
+    /// Whether the boot record could be read.
+    is_readable: bool,
     /// Away on an errand when there are none.
     slots: Option<Slots<F>>,
     pub(super) record: BootRecord,
@@ -107,12 +113,17 @@ pub struct Keeper<F: NorFlash> {
     pub(super) embedding_id: u32,
     pub(super) started: Duration,
     pub(super) parcel: (u32, Zeroizing<Vec<u8>>),
+    pub(super) arrival: Arrival,
     announced: Option<Announced>,
     durable: u32,
     /// Frames that were looked at since the start, and before the package was announced.
     frames: u32,
     frames_before: u32,
     work: Work<F>,
+    /// Templates of a confirmed embedder are being made people's own, one person in each turn.
+    settling: bool,
+    /// When the device starts anew, to compute templates of people who came from a backup.
+    catch_up_at: Option<Duration>,
     restart: bool,
 }
 
@@ -121,7 +132,8 @@ impl<F: NorFlash<Error: Debug> + Send + 'static> Keeper<F> {
     /// were computed for it; those that are missing are computed from the pictures while the door is served.
     ///
     /// # Errors
-    /// When the boot record or the lock's identity cannot be read, or no models can be used.
+    /// When the lock's identity cannot be read, or no models can be used. A boot record that cannot be read costs the
+    /// packages, not the start.
     pub fn start(
         parts: Partitions<F>,
         gallery: &mut Gallery<Partition<F>>,
@@ -130,15 +142,22 @@ impl<F: NorFlash<Error: Debug> + Send + 'static> Keeper<F> {
         now: Duration,
     ) -> Result<(Self, Ready), UpgradeError> {
         let identity = Identity::load(gallery.map())?;
-        let mut slots = Slots::open(&parts)?;
-        let booted = boot(&mut slots, &site, factory)?;
+        let (slots, booted) = match Slots::open(&parts) {
+            Ok(mut slots) => {
+                let booted = boot(&mut slots, &site, factory)?;
+                (Some(slots), booted)
+            }
+            Err(error) => (None, without_record(&site, factory, &error)?),
+        };
         let embedding_id = booted.ready.embedding_id;
         let work = catch_up(gallery, &booted, &site)?;
+        let settling = matches!(work, Work::None) && booted.trial.is_none();
         let Booted { ready, version, trial, stage, .. } = booted;
         let keeper = Self {
-            record: *slots.record(),
+            record: slots.as_ref().map(|slots| *slots.record()).unwrap_or_default(),
             parts,
-            slots: Some(slots),
+            is_readable: slots.is_some(),
+            slots,
             identity,
             site,
             shutter: Shutter::default(),
@@ -148,11 +167,14 @@ impl<F: NorFlash<Error: Debug> + Send + 'static> Keeper<F> {
             embedding_id,
             started: now,
             parcel: (0, Zeroizing::default()),
+            arrival: Arrival::default(),
             announced: None,
             durable: 0,
             frames: 0,
             frames_before: 0,
             work,
+            settling,
+            catch_up_at: None,
             restart: false,
         };
         Ok((keeper, ready))
@@ -184,15 +206,20 @@ impl<F: NorFlash<Error: Debug> + Send + 'static> Keeper<F> {
     /// Whether there is work that goes on by itself.
     #[must_use]
     pub fn is_working(&self) -> bool {
-        !matches!(self.work, Work::None)
+        self.settling || !matches!(self.work, Work::None)
     }
 
     /// Goes on with what is to be done, without waiting.
     pub fn work(&mut self, gallery: &mut Gallery<Partition<F>>, around: Surroundings, now: Duration) {
         self.frames = around.frames;
+        self.settle(gallery);
         let result = match core::mem::replace(&mut self.work, Work::None) {
-            Work::None => self.prove(gallery, around, now),
-            Work::Checking(errand) if errand.is_over() => self.checked(errand, gallery),
+            Work::None => {
+                self.catch_up(now);
+                self.prove(around, now)
+            }
+            // Templates of yet another embedder are staged only when the last ones are settled.
+            Work::Checking(errand) if errand.is_over() && !self.settling => self.checked(errand, gallery),
             Work::Embedding(embedding, then) => self.embed(embedding, then, gallery),
             under_way => {
                 self.work = under_way;
@@ -207,6 +234,9 @@ impl<F: NorFlash<Error: Debug> + Send + 'static> Keeper<F> {
 
     /// Announces a package to its slot; returns what is there of it.
     pub(super) fn receive(&mut self, package: &Announced) -> Result<u32, SlotError> {
+        if self.slots.is_none() {
+            self.slots = Some(Slots::open(&self.parts)?);
+        }
         let slots = self.slots.as_mut().ok_or(SlotError::NotReceiving)?;
         let durable = slots.begin(package.bytes, package.sha256)?;
         (self.announced, self.durable, self.frames_before) = (Some(*package), durable, self.frames);
@@ -309,7 +339,7 @@ impl<F: NorFlash<Error: Debug> + Send + 'static> Keeper<F> {
             Then::Serve => {
                 let without = gallery.use_embedder(self.embedding_id)?;
                 log::info!("templates were computed anew; {} people have to enrol again", without.len());
-                self.settle(gallery);
+                self.settling = self.trial.is_none();
                 Ok(())
             }
         }
@@ -327,12 +357,7 @@ impl<F: NorFlash<Error: Debug> + Send + 'static> Keeper<F> {
     }
 
     /// Confirms the models on trial when they did well for long enough, and takes them back when they fail.
-    fn prove(
-        &mut self,
-        gallery: &mut Gallery<Partition<F>>,
-        around: Surroundings,
-        now: Duration,
-    ) -> Result<(), UpgradeError> {
+    fn prove(&mut self, around: Surroundings, now: Duration) -> Result<(), UpgradeError> {
         let (Some(trial), Some(slots)) = (self.trial, self.slots.as_mut()) else { return Ok(()) };
         if around.models_fail {
             self.trial = None;
@@ -351,15 +376,45 @@ impl<F: NorFlash<Error: Debug> + Send + 'static> Keeper<F> {
         self.record = *slots.record();
         (self.trial, self.stage) = (None, Stage::Confirmed);
         log::info!("package {} is confirmed", trial.image.version);
-        self.settle(gallery);
+        self.settling = true;
         Ok(())
     }
 
-    /// Makes the templates of a confirmed embedder everybody's own.
-    fn settle(&self, gallery: &mut Gallery<Partition<F>>) {
-        if self.trial.is_none() {
-            settle(gallery, self.embedding_id);
+    /// Makes the templates of a confirmed embedder one more person's own.
+    fn settle(&mut self, gallery: &mut Gallery<Partition<F>>) {
+        if !self.settling {
+            return;
         }
+        self.settling = gallery.settle_one().unwrap_or_else(|error| {
+            log::error!("the templates of before could not be replaced; the next start does it: {error}");
+            false
+        });
+    }
+
+    /// Starts anew when nobody came from a backup for a while: then the start computes the templates that are missing.
+    fn catch_up(&mut self, now: Duration) {
+        if self.catch_up_at.is_some_and(|at| now >= at) {
+            log::info!(
+                "people came from a backup with templates of another embedder: the device starts anew"
+            );
+            (self.catch_up_at, self.restart) = (None, true);
+        }
+    }
+
+    /// Somebody came from a backup, whose templates are to be computed anew.
+    pub(super) fn catch_up_later(&mut self, now: Duration) {
+        self.catch_up_at = Some(now + CATCH_UP_PAUSE);
+    }
+
+    /// Empties a boot record that cannot be read; one that can is left as it is.
+    pub(super) fn renew_record(&mut self) -> Result<(), SlotError> {
+        if self.is_readable {
+            return Ok(());
+        }
+        let slots = Slots::renew(&self.parts)?;
+        (self.record, self.slots, self.is_readable) = (*slots.record(), Some(slots), true);
+        self.stage = Stage::None;
+        Ok(())
     }
 
     /// People who would have to enrol again for embedder `embedding_id`.
@@ -378,7 +433,8 @@ impl<F: NorFlash<Error: Debug> + Send + 'static> Keeper<F> {
     /// Why no package can be taken now.
     pub(super) fn is_busy(&self) -> Option<&'static str> {
         match self.work {
-            _ if self.restart || self.trial.is_some() => Some("a package is on trial"),
+            _ if self.restart => Some("it starts anew in a moment"),
+            _ if self.trial.is_some() => Some("a package is on trial"),
             Work::Storing(_) => Some("a block is being stored"),
             Work::Checking(_) => Some("a package is checked"),
             Work::Embedding(..) => Some("templates are computed anew"),
@@ -441,9 +497,6 @@ fn catch_up<F: NorFlash<Error: Debug>>(
 ) -> Result<Work<F>, UpgradeError> {
     let embedding_id = booted.ready.embedding_id;
     let without: BTreeSet<u32> = gallery.use_embedder(embedding_id)?.into_iter().collect();
-    if booted.trial.is_none() {
-        settle(gallery, embedding_id);
-    }
     let mut people = gallery.people().iter();
     if !people.any(|person| without.contains(&person.id) && person.crops.is_some()) {
         if !without.is_empty() {
@@ -455,12 +508,6 @@ fn catch_up<F: NorFlash<Error: Debug>>(
     let known = gallery.people().iter().map(|person| person.id).filter(|id| !without.contains(id)).collect();
     let embedding = Embedding::new(booted.embedder()?, known, site.place);
     Ok(Work::Embedding(Box::new(embedding), Then::Serve))
-}
-
-fn settle<F: NorFlash<Error: Debug>>(gallery: &mut Gallery<Partition<F>>, embedding_id: u32) {
-    if let Err(error) = gallery.settle_embedder(embedding_id) {
-        log::error!("the templates of before could not be replaced; the next start does it: {error}");
-    }
 }
 
 fn with_pictures<F: NorFlash<Error: Debug>>(gallery: &Gallery<Partition<F>>) -> u32 {

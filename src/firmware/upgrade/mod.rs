@@ -8,6 +8,7 @@
 //! The lock works on while all this happens. What is decided is in the flash before it is told; after a power cut
 //! the old models are in use, or the new ones are on trial.
 
+mod backup;
 mod boot;
 mod embedding;
 mod identity;

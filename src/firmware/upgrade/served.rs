@@ -49,7 +49,7 @@ pub struct Served<'a, F: NorFlash, P: Panel> {
     pub now: Duration,
 }
 
-fn storage(error: impl Display) -> WireError {
+pub(super) fn storage(error: impl Display) -> WireError {
     WireError::Storage { reason: short(&error.to_string()) }
 }
 
@@ -62,7 +62,7 @@ fn access_entry(person: &Person) -> AccessEntry {
     AccessEntry { person: person.id, pin: pin.is_some(), hours: hours.as_ref().map(ToString::to_string) }
 }
 
-fn person_error(person: u32, error: &GalleryError) -> WireError {
+pub(super) fn person_error(person: u32, error: &GalleryError) -> WireError {
     match error {
         GalleryError::Nobody { .. } => WireError::Nobody { person },
         error => storage(error),
@@ -91,7 +91,7 @@ impl<F: NorFlash<Error: Debug> + Send + 'static, P: Panel> Served<'_, F, P> {
         Ok(Answer::Done)
     }
 
-    fn note(&mut self, what: impl Into<Happening>) {
+    pub(super) fn note(&mut self, what: impl Into<Happening>) {
         self.device.journal().note(what, self.now);
     }
 
@@ -120,7 +120,7 @@ impl<F: NorFlash<Error: Debug> + Send + 'static, P: Panel> Served<'_, F, P> {
     }
 
     /// Seals `content` for the owner, to be fetched in parts.
-    fn parcel(&mut self, content: &[u8]) -> Result<Answer, WireError> {
+    pub(super) fn parcel(&mut self, content: &[u8]) -> Result<Answer, WireError> {
         let owner = self.keeper.identity.owner.ok_or(WireError::NoOwner)?;
         let sealed = Zeroizing::new(sealed::seal(&owner, content).map_err(storage)?);
         let parcel = self.keeper.parcel.0.wrapping_add(1);
@@ -153,6 +153,7 @@ impl<F: NorFlash<Error: Debug> + Send + 'static, P: Panel> Lock for Served<'_, F
             | capability::VITALS
             | capability::SNAPSHOT
             | capability::ACCESS
+            | capability::BACKUP
             | if keeps_visitors { capability::VISITORS } else { 0 };
         About {
             board: self.keeper.site.board.clone(),
@@ -220,6 +221,14 @@ impl<F: NorFlash<Error: Debug> + Send + 'static, P: Panel> Lock for Served<'_, F
         self.device.take_press(self.now)
     }
 
+    fn sealing(&mut self) -> Result<OwnerId, WireError> {
+        self.keeper.arrival.sealing()
+    }
+
+    fn put(&mut self, offset: u32, bytes: &[u8]) -> Result<(), WireError> {
+        self.keeper.arrival.put(offset, bytes)
+    }
+
     fn own(&mut self, owner: OwnerId) -> Result<(), WireError> {
         self.keep_identity(Some(owner))?;
         self.note(Event::Owned);
@@ -236,6 +245,7 @@ impl<F: NorFlash<Error: Debug> + Send + 'static, P: Panel> Lock for Served<'_, F
         deleted.map_err(storage)?;
         self.device.gallery_mut().forget_visitors().map_err(storage)?;
         self.keep_identity(None)?;
+        self.keeper.renew_record().map_err(storage)?;
         log::warn!("the lock was reset: it has no owner, and nobody is enrolled");
         Ok(())
     }
@@ -330,6 +340,8 @@ impl<F: NorFlash<Error: Debug> + Send + 'static, P: Panel> Lock for Served<'_, F
                 Ok(Answer::Done)
             }
             Command::Snapshot => self.snapshot(),
+            Command::Export { person } => self.export(*person),
+            Command::Import { sha256 } => self.import(*sha256),
             Command::Visitors => self.visitors(),
             Command::ForgetVisitors => {
                 self.device.gallery_mut().forget_visitors().map_err(storage)?;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::face::align::CROP_BYTES;
 use crate::flash::{FileFlash, Layout, Partition};
-use crate::gallery::MatchPolicy;
+use crate::gallery::{Exported, MatchPolicy};
 use std::path::Path;
 
 fn template(seed: u8) -> Template {
@@ -180,7 +180,8 @@ fn a_new_embedder_takes_over_with_its_staged_templates_or_leaves_the_old_ones() 
     let mut confirmed = gallery(&path, 1, 10);
     assert_eq!(confirmed.use_embedder(2).expect("read"), [2], "Ben must enrol again");
     assert_eq!(confirmed.nearest(&of_embedder_2(3)).map(|m| (m.person, m.distance)), Some((1, 0.0)));
-    confirmed.settle_embedder(2).expect("settled");
+    assert!(confirmed.settle_one().expect("settled"));
+    assert!(!confirmed.settle_one().expect("nobody else"));
     drop(confirmed);
     let after = gallery(&path, 1, 10);
     assert_eq!(after.people()[0].templates[0], of_embedder_2(3));
@@ -199,4 +200,54 @@ fn pictures_of_people_whose_records_do_not_open_are_left_as_they_are() {
     drop(with_another_key);
     let mut after = gallery(&path, 1, 10);
     assert_eq!(after.crops(anna).expect("still there").len(), 1);
+}
+
+#[test]
+fn a_person_goes_from_one_lock_to_another_and_is_known_there_the_second_time() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut old = gallery(&folder.path().join("old"), 1, 10);
+    let mut new = gallery(&folder.path().join("new"), 2, 10);
+    let templates = [template(1), template(2)];
+    let anna = old.enrol(&enrolment("Anna", &templates, &[crop(9), crop(90)])).expect("enrolled");
+    let bytes = old.export(anna).expect("exported").encode();
+    let exported = Exported::decode(&bytes).expect("a person");
+    new.enrol(&enrolment("Ben", &[template(3)], &[])).expect("enrolled");
+    let number = new.import(&exported, 1, 0.5).expect("imported");
+    assert_eq!(new.person(number).expect("there").templates[..], templates);
+    assert_eq!(new.crops(number).expect("kept"), old.crops(anna).expect("kept"), "bit by bit");
+    assert!(matches!(new.import(&exported, 1, 0.5), Err(GalleryError::Known { id }) if id == number));
+    for at in 0..bytes.len() {
+        assert!(Exported::decode(&bytes[..at]).is_none(), "cut at {at}");
+    }
+}
+
+#[test]
+fn templates_of_another_embedder_come_only_with_pictures_and_once() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut old = gallery(&folder.path().join("old"), 1, 10);
+    let mut new = gallery(&folder.path().join("new"), 2, 10);
+    let without = old.enrol(&enrolment("Anna", &[template(1)], &[])).expect("enrolled");
+    let with = old.enrol(&enrolment("Ben", &[template(2)], &[crop(9)])).expect("enrolled");
+    let (without, with) = (old.export(without).expect("exported"), old.export(with).expect("exported"));
+    assert!(matches!(new.import(&without, 2, 0.5), Err(GalleryError::Incomparable { made: 1, here: 2 })));
+    let number = new.import(&with, 2, 0.5).expect("imported");
+    assert_eq!(new.use_embedder(2).expect("read"), [number], "to be computed anew");
+    new.stage(number, &[of_embedder_2(7)]).expect("staged");
+    new.use_embedder(2).expect("read");
+    assert!(matches!(new.import(&with, 2, 0.5), Err(GalleryError::Known { id }) if id == number));
+}
+
+#[test]
+fn who_could_not_have_been_enrolled_does_not_come_from_a_backup() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut old = gallery(&folder.path().join("old"), 1, 10);
+    let anna = old.enrol(&enrolment("Anna", &[template(1)], &[])).expect("enrolled");
+    let good = old.export(anna).expect("exported");
+    let nowhere = Template { embedding: [0; 128], ..template(1) };
+    for templates in [vec![], vec![nowhere], vec![template(1), of_embedder_2(1)]] {
+        let mut person = good.clone();
+        person.templates = templates.into_iter().collect();
+        assert!(Exported::decode(&person.encode()).is_none());
+    }
+    assert!(Exported::decode(&good.encode()).is_some());
 }
