@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod backup;
 mod cuts;
 mod desk;
 mod faults;
@@ -14,6 +15,7 @@ mod orders;
 mod packages;
 mod pulled;
 mod refusals;
+mod starts;
 mod students;
 mod two_programs;
 mod visitors;

@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -198,6 +198,12 @@ fn a_trained_embedder_follows_another_while_the_door_is_served_and_nobody_enrols
     assert!(status.contains("\"version\":3") && status.contains("\"enrol_again\":0"), "{status}");
     let people = tool.says(&[&["people", "list"], &CABLE[..]].concat());
     assert!(people.contains("owner") && people.contains("kept"), "{people}");
+    let exported = tool.says(&[&["people", "export", "family.flb"], &CABLE[..]].concat());
+    assert!(exported.contains("1 person is in family.flb"), "{exported}");
+    let mode = fs::metadata(path.join("family.flb")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let imported = tool.says(&[&["people", "import", "family.flb"], &CABLE[..]].concat());
+    assert!(imported.contains("owner: enrolled already, person 1"), "{imported}");
     let log = tool.says(&[&["log"], &CABLE[..]].concat());
     for words in
         ["owner enrolled", "new models on trial", "new models confirmed", "none is missing or altered"]

@@ -1,0 +1,55 @@
+//! Starts of a lock whose boot record newer firmware wrote.
+
+use std::time::Duration;
+
+use facelatch::door::Event;
+use facelatch::flash::Map;
+use facelatch::update::client::{Client, PATIENCE};
+use facelatch::update::message::{Answer, Request, Stage};
+
+use crate::cuts::{Yes, owned, upload};
+use crate::desk::{Desk, Running};
+use crate::key;
+use crate::line::{Faults, Line};
+use crate::students::Student;
+
+/// A desk whose lock was started with a boot record of version 9.
+fn newer() -> Desk {
+    let running = Running::start(owned(Student::SmallA, 2, 0), Student::SmallA, Duration::ZERO);
+    let boot = running.parts.boot.clone();
+    let size = boot.size();
+    Map::new(boot, 0..size).unwrap().set(0, &[9, 1, 2, 3]).unwrap();
+    Desk::new(running.cut(), Student::SmallA)
+}
+
+fn ask(desk: &mut Desk, request: &Request) -> Answer {
+    let mut line = Line::new(desk.lines(), Faults::default(), 115_200, desk);
+    Client::connect(&mut line, 115_200, PATIENCE).unwrap().ask(request).unwrap()
+}
+
+#[test]
+fn it_serves_the_door_with_the_models_of_the_firmware_and_takes_no_package() {
+    let mut desk = newer();
+    desk.running().expect_everybody(2, "with a boot record of newer firmware");
+    let Answer::Status(status) = ask(&mut desk, &Request::Status) else { panic!("a status") };
+    assert_eq!(status.version, 0);
+    let Stage::Refused { reason } = status.update else { panic!("{:?}", status.update) };
+    assert!(reason.contains("version 9") && reason.contains("newer firmware"), "{reason}");
+    let package = Student::SmallB.package(5, &[], &key());
+    let error = upload(&mut desk, &package, 5, &mut Yes::default()).expect_err("refused");
+    assert!(error.to_string().contains("version 9"), "{error}");
+    let boot = desk.running().parts.boot.clone();
+    let size = boot.size();
+    assert_eq!(Map::new(boot, 0..size).unwrap().get(0).unwrap().as_deref(), Some(&[9, 1, 2, 3][..]));
+}
+
+#[test]
+fn a_reset_makes_the_boot_record_as_new() {
+    let mut desk = newer();
+    desk.running().device.happen(&Event::Button(true), Duration::ZERO);
+    assert_eq!(ask(&mut desk, &Request::Reset), Answer::Done);
+    assert_eq!(ask(&mut desk, &Request::Own { owner: key().public() }), Answer::Done);
+    let package = Student::SmallB.package(5, &[], &key());
+    upload(&mut desk, &package, 5, &mut Yes::default()).unwrap();
+    assert_eq!(desk.running().version(), 5);
+}
