@@ -209,11 +209,15 @@ fn a_person_goes_from_one_lock_to_another_and_is_known_there_the_second_time() {
     let mut new = gallery(&folder.path().join("new"), 2, 10);
     let templates = [template(1), template(2)];
     let anna = old.enrol(&enrolment("Anna", &templates, &[crop(9), crop(90)])).expect("enrolled");
+    let hours = Some("mon-fri 08:00-18:00".parse().expect("hours"));
+    let access = Access { hours, ..Access::default() };
+    old.set_access(anna, access.clone()).expect("kept");
     let bytes = old.export(anna).expect("exported").encode();
     let exported = Exported::decode(&bytes).expect("a person");
     new.enrol(&enrolment("Ben", &[template(3)], &[])).expect("enrolled");
     let number = new.import(&exported, 1, 0.5).expect("imported");
     assert_eq!(new.person(number).expect("there").templates[..], templates);
+    assert_eq!(new.person(number).expect("there").access, access);
     assert_eq!(new.crops(number).expect("kept"), old.crops(anna).expect("kept"), "bit by bit");
     assert!(matches!(new.import(&exported, 1, 0.5), Err(GalleryError::Known { id }) if id == number));
     for at in 0..bytes.len() {
