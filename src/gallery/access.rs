@@ -2,10 +2,9 @@
 //! says so.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use thiserror::Error;
-use zeroize::Zeroize;
 
 use super::hours::Hours;
 
@@ -87,41 +86,9 @@ impl Pin {
     }
 }
 
-/// Bytes of a block of SHA-256.
-const BLOCK: usize = 64;
-
-/// HMAC-SHA-256 of a secret of at most [`BLOCK`] bytes, ready for messages (RFC 2104).
-struct Hmac {
-    inner: Sha256,
-    outer: Sha256,
-}
-
-impl Hmac {
-    fn new(secret: &[u8]) -> Self {
-        let mut padded = [0; BLOCK];
-        padded[..secret.len()].copy_from_slice(secret);
-        let start = |pad: u8| Sha256::new().chain_update(padded.map(|byte| byte ^ pad));
-        let hmac = Self { inner: start(0x36), outer: start(0x5C) };
-        padded.zeroize();
-        hmac
-    }
-
-    fn of(&self, message: &[u8]) -> [u8; 32] {
-        let inner = self.inner.clone().chain_update(message).finalize();
-        self.outer.clone().chain_update(inner).finalize().into()
-    }
-}
-
 /// The first block of PBKDF2.
 fn derived(secret: &[u8], salt: &[u8], rounds: u32) -> [u8; 32] {
-    let hmac = Hmac::new(secret);
-    let mut round = hmac.of(&[salt, &1_u32.to_be_bytes()].concat());
-    let mut block = round;
-    for _ in 1..rounds {
-        round = hmac.of(&round);
-        block.iter_mut().zip(round).for_each(|(sum, byte)| *sum ^= byte);
-    }
-    block
+    pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(secret, salt, rounds)
 }
 
 #[cfg(test)]
