@@ -205,12 +205,13 @@ def rten(case: Case, model: Path) -> Round:
     named = onnx.load(model)
     for index, node in enumerate(named.graph.node):
         node.name = f"node {index}"  # rten takes a node for the value of the same name
-    onnx.save(named, case.folder / "rten.onnx")
+    source = case.folder / f"rten-{model.name}"
+    onnx.save(named, source)
     built = project / "target/release/bench-rten"
     if case.isa == "avx2":
-        built = Path(shutil.copy(built, case.folder))
+        built = Path(shutil.copy(built, case.folder / f"rten-{model.stem}"))
         hold.hold(built)
-    return program([str(built), str(case.folder / "rten.onnx")])
+    return program([str(built), str(source)])
 
 
 # By name: how the engine runs the network, in the words of the table.
