@@ -146,6 +146,8 @@ impl Watch {
                 let track = self.frames.0.last().map_or(0, |frame| frame.track);
                 self.second = Second { asked: Some((person, track, Duration::ZERO)), ..Second::default() };
             }
+            // An owner's order begins anew, also where an administrator was being asked.
+            Action::EnrolBegin => (self.frames, self.second) = (Frames::default(), Second::default()),
             Action::Keep(lockout) => self.failures.kept = lockout,
             _ => {}
         }
