@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::countdown::Countdown;
 use super::event::Frame;
-use super::evidence::{Agreement, Evidence, Face, PersonId, Sighting};
+use super::evidence::{Agreement, Evidence, PersonId, Sighting};
 use super::proof::Proof;
 use super::signal::Signal;
 
@@ -20,8 +20,8 @@ pub enum DeleteStage {
     Choose {
         /// What the frames say so far.
         evidence: Evidence,
-        /// Who authorised it: that face is passed over, until nobody was in view for this time. Whoever gives
-        /// leave and stays must not be the next to go.
+        /// Who authorised it: that person is not chosen, until nobody was in view for this time, and a face that was
+        /// theirs is nobody else's. Whoever gives leave and stays must not be the next to go.
         giver: Option<(PersonId, Countdown)>,
         /// Who is to be deleted.
         chosen: Option<PersonId>,
@@ -79,9 +79,8 @@ impl DeleteStage {
             return false;
         };
         let passed_over = giver.map(|(person, _)| person);
-        let person = face.person.filter(|known| Some(known.id) != passed_over);
-        evidence.add(&Face { person, ..*face }, age, agreement);
-        let agreed = evidence.agreed(agreement);
+        evidence.add(face, age, agreement);
+        let agreed = evidence.agreed(agreement).filter(|person| Some(*person) != passed_over);
         *chosen = agreed.or(*chosen);
         agreed.is_some()
     }
