@@ -281,6 +281,10 @@ fn the_administrator_who_lets_a_deletion_begin_is_not_deleted_by_staying() {
     let mut door = populated(Duration::ZERO);
     let done = play(&mut door, stays);
     assert!(!done.iter().any(|action| matches!(action, Action::Delete(_))), "{done:?}");
+    let mistaken = press.iter().cloned().chain(vec![seen(Some(1), 1); 3]).chain(vec![seen(Some(2), 1); 2]);
+    let mut door = populated(Duration::ZERO);
+    let done = play(&mut door, mistaken.chain(confirm.clone()));
+    assert!(!done.iter().any(|action| matches!(action, Action::Delete(_))), "the same face: {done:?}");
     let other = press.into_iter().chain(vec![seen(Some(1), 1); 3]).chain(vec![seen(Some(2), 2); 2]);
     let mut door = populated(Duration::ZERO);
     let done = play(&mut door, other.chain(confirm));
