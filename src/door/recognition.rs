@@ -14,10 +14,7 @@ impl Door {
     /// Takes a frame. One that is too old, or from the future, is as none and ends what came before it.
     pub(super) fn see(&mut self, sighting: &Sighting, actions: &mut Actions) {
         let age = sighting.face().map_or(Some(Duration::ZERO), |face| self.age(face));
-        let Some(age) = age else {
-            self.state.proof.evidence.clear();
-            return;
-        };
+        let (sighting, age) = age.map_or((&Sighting::Nobody, Duration::ZERO), |age| (sighting, age));
         match &mut self.state.mode {
             Mode::Idle => self.look((sighting, age), actions),
             Mode::Unlocked { .. } => {}

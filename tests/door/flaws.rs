@@ -14,6 +14,8 @@ pub enum Flaw {
     OldFramesCount,
     /// Pictures of faces count as faces.
     PhotographsCount,
+    /// A frame that is too old does not end what came before it while somebody enrols or deletes.
+    LateFramesEndNothing,
     /// Faces of several people are taken for one.
     TracksAreMixed,
     /// One frame is enough.
@@ -65,9 +67,10 @@ pub enum Flaw {
 }
 
 /// All of them.
-pub const ALL: [Flaw; 26] = [
+pub const ALL: [Flaw; 27] = [
     Flaw::OldFramesCount,
     Flaw::PhotographsCount,
+    Flaw::LateFramesEndNothing,
     Flaw::TracksAreMixed,
     Flaw::OneFrameIsEnough,
     Flaw::ReleaseIsLost,
@@ -134,6 +137,10 @@ impl Flaw {
                     && matches!(event, Event::Seen(Sighting::One(Face { track: 2, .. })))
             }
             Self::ExitWaitsForPulse => event == Event::Exit(true) && door.is_driven(),
+            Self::LateFramesEndNothing => {
+                let late = matches!(event, Event::Seen(Sighting::One(face)) if face.captured_at > now);
+                late && matches!(door.mode(), Mode::Enrolling { .. } | Mode::Deleting { .. })
+            }
             Self::SettlingHidesForcedDoor => {
                 event == Event::DoorOpen(true) && matches!(door.mode(), Mode::Settling { .. })
             }

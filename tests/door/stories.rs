@@ -193,6 +193,31 @@ fn two_faces_or_an_enrolled_one_end_an_enrolment() {
     }
 }
 
+#[test]
+fn a_frame_that_comes_too_late_ends_what_an_administrator_or_whoever_is_to_go_showed_before_it() {
+    let shows = |door: &mut Door, now: &mut Duration, person, late: bool| {
+        for at in [Some(Duration::ZERO), late.then_some(Duration::from_secs(1)), Some(Duration::ZERO)] {
+            *now += TICK;
+            let Some(at) = at else { continue };
+            let _ = door.step(&face(Some(person), person, None, *now - at), *now);
+        }
+    };
+    let press = |door: &mut Door, now: &mut Duration, time: Duration| {
+        let _ = door.step(&Event::Button(true), *now);
+        *now += time;
+        door.step(&Event::Button(false), *now)
+    };
+    for (first, second) in [(true, false), (false, true), (false, false)] {
+        let (mut door, mut now) = (populated(Duration::ZERO), Duration::from_secs(10));
+        let _ = press(&mut door, &mut now, POLICY.long_press);
+        shows(&mut door, &mut now, 1, first);
+        shows(&mut door, &mut now, 2, second);
+        let done = press(&mut door, &mut now, Duration::ZERO);
+        let deletes = done.contains(&Action::Delete(PersonId(2)));
+        assert_eq!(deletes, !first && !second, "{first} {second}: {done:?}");
+    }
+}
+
 /// Plays events, one each tick, and returns what was done.
 fn play(door: &mut Door, events: impl IntoIterator<Item = Event>) -> Vec<Action> {
     let start = door.clone();

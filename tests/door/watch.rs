@@ -67,7 +67,7 @@ impl Watch {
         self.failures.pass(time, policy);
         self.procedure.pass(time, policy);
         self.second.pass(time, policy);
-        self.happen(policy, (event, now));
+        let newer = self.happen(policy, (event, now));
         let driven = self.strike.driven.is_some() || actions.contains(&Action::Strike(true));
         self.contacts.check(event, actions, driven, policy, door)?;
         for action in actions {
@@ -82,11 +82,13 @@ impl Watch {
         let excused = refused || self.faults != 0 || *people == 0 || self.second.is_asked(event);
         self.failures.check(event, excused, policy, door)?;
         self.second.check(event, refused || self.faults != 0, door)?;
-        self.procedure.follow(event, (&mut self.frames, &mut self.second), policy, door);
+        let agreed = self.frames.agreed(policy).filter(|_| newer);
+        self.procedure.follow((event, agreed), (&mut self.frames, &mut self.second), door);
         Ok(())
     }
 
-    fn happen(&mut self, policy: &DoorPolicy, (event, now): (&Event, Duration)) {
+    /// Takes an event; returns whether it is a frame that says something new.
+    fn happen(&mut self, policy: &DoorPolicy, (event, now): (&Event, Duration)) -> bool {
         match event {
             Event::Seen(Sighting::Several { .. }) if self.procedure.runs => {
                 self.frames = Frames::default();
@@ -98,8 +100,11 @@ impl Watch {
                 if seen != Seen::Nothing {
                     self.procedure.somebody_in_view();
                 }
+                return matches!(seen, Seen::Face { .. });
             }
-            Event::Pin { person, right } => self.second.enter(*person, *right),
+            Event::Pin { person, right } if self.failures.lockout.remaining.is_zero() => {
+                self.second.enter(*person, *right);
+            }
             Event::Fault(fault, false) => self.faults &= !(*fault as u8),
             Event::Fault(fault, true) => {
                 self.faults |= *fault as u8;
@@ -110,6 +115,7 @@ impl Watch {
             Event::OwnerEnrol => self.procedure.owner = true,
             _ => {}
         }
+        false
     }
 
     fn act(&mut self, policy: &DoorPolicy, action: Action) -> Rule {
@@ -146,8 +152,6 @@ impl Watch {
                 let track = self.frames.0.last().map_or(0, |frame| frame.track);
                 self.second = Second { asked: Some((person, track, Duration::ZERO)), ..Second::default() };
             }
-            // An owner's order begins anew, also where an administrator was being asked.
-            Action::EnrolBegin => (self.frames, self.second) = (Frames::default(), Second::default()),
             Action::Keep(lockout) => self.failures.kept = lockout,
             _ => {}
         }
@@ -481,12 +485,12 @@ impl Procedure {
         }
     }
 
-    /// Who has leave in the procedure that runs. Frames from before it are no evidence in it.
+    /// Who has leave in the procedure that runs. `agreed`: the person on whom a frame that says something new agrees
+    /// with those before it; a PIN gives no leave by itself. Frames from before the procedure are no evidence in it.
     fn follow(
         &mut self,
-        event: &Event,
+        (event, agreed): (&Event, Option<Known>),
         (frames, second): (&mut Frames, &mut Second),
-        policy: &DoorPolicy,
         door: &Door,
     ) {
         let runs = matches!(door.mode(), Mode::Enrolling { .. } | Mode::Deleting { .. });
@@ -495,11 +499,11 @@ impl Procedure {
             _ => false,
         };
         self.pressed = (self.pressed || *event == Event::Button(true)) && *event != Event::PressTaken;
-        if runs && (pressed || !self.runs) {
+        let ordered = *event == Event::OwnerEnrol;
+        if runs && (pressed || ordered || !self.runs) {
             (*frames, *second) = (Frames::default(), Second::default());
-            *self = Self { runs, owner: self.owner, ..Self::default() };
+            *self = Self { runs, pressed: self.pressed, owner: ordered, ..Self::default() };
         }
-        let agreed = frames.agreed(policy);
         match door.mode() {
             _ if runs && !self.authorised => {
                 if let Some(known) = agreed.filter(|known| known.administers && second.suffices(*known)) {
