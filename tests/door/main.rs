@@ -1,5 +1,6 @@
 //! The lock: every state that it can come to, long random days, and single stories.
 
+mod days;
 mod explore;
 mod flaws;
 mod models;
