@@ -29,8 +29,10 @@ pub enum Event {
     Tick,
     /// A frame was judged.
     Seen(Sighting),
-    /// The enrol button went down or up.
+    /// The enrol button went down or up, or is so since the start or since its line is back.
     Button(bool),
+    /// The line of the enrol button went away: nobody knows what became of a press.
+    ButtonLost,
     /// The press of the enrol button that is under way is for something else: its end begins nothing.
     PressTaken,
     /// The exit button went down or up.

@@ -13,12 +13,9 @@ use gpiocdev::request::Builder;
 pub use gpiocdev_embedded_hal::{InputPin, OutputPin};
 use thiserror::Error;
 
+use super::event::Event;
 use super::inputs::{Handles, Input, Inputs};
-
-/// How often levels are read anew, and lines that failed are asked for again. A choice.
-const CHECK: Duration = Duration::from_secs(1);
-/// Inputs of a board.
-const INPUTS: usize = 4;
+use super::lines::{INPUTS, Line, Lines};
 
 /// Why a pin cannot be used.
 #[derive(Debug, Error)]
@@ -172,46 +169,26 @@ fn chip_called(name: &str) -> Option<PathBuf> {
     })
 }
 
-struct Wired {
-    input: Input,
-    wire: Wire,
-    request: Option<Request>,
-    active: bool,
-}
+impl Line for Request {
+    type Error = gpiocdev::Error;
 
-impl Wired {
-    /// The next edge that changes what is known. Fails when the line is gone.
-    fn next(&mut self) -> Result<Option<bool>, gpiocdev::Error> {
-        let Some(request) = &self.request else { return Ok(None) };
-        while request.has_edge_event()? {
-            let active = request.read_edge_event()?.kind == EdgeKind::Rising;
-            if active != self.active {
-                self.active = active;
-                return Ok(Some(active));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether the level is another than that of the last edge.
-    fn check(&mut self) -> Result<Option<bool>, gpiocdev::Error> {
-        let Some(request) = &self.request else { return Ok(None) };
-        if request.has_edge_event()? {
+    fn next_edge(&mut self) -> Result<Option<bool>, gpiocdev::Error> {
+        if !self.has_edge_event()? {
             return Ok(None);
         }
-        let active = request.lone_value()? == Value::Active;
-        let changed = active != self.active;
-        self.active = active;
-        Ok(changed.then_some(active))
+        self.read_edge_event().map(|edge| Some(edge.kind == EdgeKind::Rising))
+    }
+
+    fn is_active(&mut self) -> Result<bool, gpiocdev::Error> {
+        self.lone_value().map(|value| value == Value::Active)
     }
 }
 
 /// The inputs that a board has.
 pub struct GpioInputs {
-    wired: heapless::Vec<Wired, INPUTS>,
+    wires: heapless::Vec<(Input, Wire), INPUTS>,
     debounce: Duration,
-    unchecked: usize,
-    check_at: Duration,
+    lines: Lines<Request>,
 }
 
 impl GpioInputs {
@@ -223,53 +200,27 @@ impl GpioInputs {
         wires: impl IntoIterator<Item = (Input, Wire)>,
         debounce: Duration,
     ) -> Result<Self, GpioError> {
-        let mut wired = heapless::Vec::new();
-        for (input, wire) in wires.into_iter().take(INPUTS) {
-            let request = Some(wire.input(debounce)?);
-            let _ = wired.push(Wired { input, wire, request, active: false });
-        }
-        Ok(Self { unchecked: wired.len(), wired, debounce, check_at: Duration::ZERO })
-    }
-
-    /// Looks at one input after the other, once a second.
-    fn check(&mut self, now: Duration) -> Option<(Input, bool)> {
-        if now >= self.check_at {
-            self.check_at = now + CHECK;
-            self.unchecked = self.wired.len();
-        }
-        while self.unchecked > 0 {
-            self.unchecked -= 1;
-            let wired = &mut self.wired[self.unchecked];
-            if wired.request.is_none() {
-                wired.request = wired.wire.input(self.debounce).ok();
-            }
-            match wired.check() {
-                Ok(Some(active)) => return Some((wired.input, active)),
-                Ok(None) => {}
-                Err(_) => wired.request = None,
-            }
-        }
-        None
+        let wires: heapless::Vec<_, INPUTS> = wires.into_iter().take(INPUTS).collect();
+        let take = |(input, wire): &(Input, Wire)| Ok((*input, wire.input(debounce)?));
+        let lines = wires.iter().map(take).collect::<Result<heapless::Vec<_, INPUTS>, GpioError>>()?;
+        Ok(Self { wires, debounce, lines: Lines::new(lines) })
     }
 }
 
 impl Inputs for GpioInputs {
-    fn next(&mut self, now: Duration) -> Option<(Input, bool)> {
-        for wired in &mut self.wired {
-            match wired.next() {
-                Ok(Some(active)) => return Some((wired.input, active)),
-                Ok(None) => {}
-                Err(_) => wired.request = None,
-            }
-        }
-        self.check(now)
+    fn next(&mut self, now: Duration) -> Option<Event> {
+        let Self { wires, debounce, lines } = self;
+        lines.next(now, |lost| {
+            let (_, wire) = wires.iter().find(|(input, _)| *input == lost)?;
+            wire.input(*debounce).ok()
+        })
     }
 
     fn handles(&self) -> Handles<'_> {
-        self.wired.iter().filter_map(|wired| Some(wired.request.as_ref()?.as_fd())).collect()
+        self.lines.iter().map(AsFd::as_fd).collect()
     }
 
     fn is_broken(&self) -> bool {
-        self.wired.iter().any(|wired| wired.request.is_none())
+        self.lines.is_broken()
     }
 }

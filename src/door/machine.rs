@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::button::Button;
 use super::contacts::{ContactPolicy, Contacts};
 use super::countdown::Countdown;
 use super::delete::DeleteStage;
@@ -89,8 +90,7 @@ pub struct State {
     pub(super) faults: u8,
     pub(super) people: usize,
     pub(super) full: bool,
-    /// For how long the button is down, counted no further than to a long press.
-    pub(super) pressed_for: Option<Duration>,
+    pub(super) button: Button,
 }
 
 /// The lock.
@@ -119,7 +119,7 @@ impl Door {
             faults: 0,
             people: 0,
             full: false,
-            pressed_for: None,
+            button: Button::default(),
         };
         Self { policy, state, now }
     }
@@ -204,6 +204,12 @@ impl Door {
         }
     }
 
+    /// Whether a press of the enrol button is under way, for whatever it is.
+    #[must_use]
+    pub fn is_pressed(&self) -> bool {
+        self.state.button.is_pressed()
+    }
+
     /// Whose PIN is awaited.
     #[must_use]
     pub fn asks_pin_of(&self) -> Option<PersonId> {
@@ -240,7 +246,8 @@ impl Door {
             Event::Tick | Event::Exit(false) => {}
             Event::Seen(sighting) => self.see(sighting, actions),
             Event::Button(down) => self.press(*down, actions),
-            Event::PressTaken => self.state.pressed_for = None,
+            Event::ButtonLost => self.state.button = Button::default(),
+            Event::PressTaken => self.state.button.take(),
             Event::Exit(true) => self.state.strike.ask(Asking::Exit, &self.policy.strike),
             Event::OwnerUnlock => {
                 self.leave_procedure(EnrolFailure::Cancelled, actions);
@@ -280,7 +287,7 @@ impl Door {
         if state.failed.as_mut().is_some_and(|(_, left)| left.pass(time)) {
             state.failed = None;
         }
-        state.pressed_for = state.pressed_for.map(|held| (held + time).min(policy.long_press));
+        state.button.pass(time, policy.long_press);
         if state.lockout.pass(time) {
             push(actions, Action::Keep(state.lockout));
         }

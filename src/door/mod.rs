@@ -15,6 +15,7 @@
 //! All evidence is joined by "and"; a frame that is too old opens nothing; a fault or a lockout leaves the
 //! exit button alone.
 
+mod button;
 pub mod contacts;
 pub mod countdown;
 pub mod delete;
@@ -26,6 +27,7 @@ pub mod gpio;
 pub mod inputs;
 pub mod keypad;
 pub mod lights;
+pub mod lines;
 pub mod lockout;
 pub mod machine;
 pub mod panel;

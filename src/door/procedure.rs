@@ -11,11 +11,7 @@ use super::signal::Signal;
 
 impl Door {
     pub(super) fn press(&mut self, down: bool, actions: &mut Actions) {
-        if down {
-            self.state.pressed_for.get_or_insert_default();
-            return;
-        }
-        let Some(held) = self.state.pressed_for.take() else { return };
+        let Some(held) = self.state.button.turn(down) else { return };
         let long = held >= self.policy.long_press;
         match &self.state.mode {
             Mode::Idle | Mode::Settling { .. } if self.is_locked_out() => {}

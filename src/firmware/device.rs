@@ -100,7 +100,6 @@ pub struct Device<F: NorFlash, P: Panel> {
     monitor: Monitor,
     failed: u32,
     frames_needed: u8,
-    button_held: bool,
     models_fail: bool,
 }
 
@@ -145,7 +144,6 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
             monitor: Monitor::default(),
             failed,
             frames_needed,
-            button_held: false,
             models_fail: false,
         };
         device.tell_gallery(now);
@@ -194,9 +192,6 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
 
     /// Takes any other event.
     pub fn happen(&mut self, event: &Event, now: Duration) {
-        if let Event::Button(held) = event {
-            self.button_held = *held;
-        }
         let actions = self.door.step(event, now);
         self.journal.take(event, now);
         let nearest = self.last.as_ref().and_then(|judgement| judgement.nearest);
@@ -294,7 +289,7 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
 
     /// Somebody was deleted or renamed, but not at the door.
     pub fn gallery_changed(&mut self, now: Duration) {
-        self.tell_gallery(now);
+        self.happen(&self.people_event(), now);
     }
 
     /// What happened lately.
@@ -315,12 +310,11 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         self.frames_needed
     }
 
-    /// Whether the enrol button is held. Then this press is for whoever asks, and begins nothing at the door.
+    /// Whether somebody presses the enrol button, which was up before. Then this press is for whoever asks, and begins
+    /// nothing at the door.
     pub fn take_press(&mut self, now: Duration) -> bool {
-        if self.button_held {
-            self.happen(&Event::PressTaken, now);
-        }
-        self.button_held
+        self.happen(&Event::PressTaken, now);
+        self.door.is_pressed()
     }
 
     /// Whether a network failed since the start.
@@ -478,15 +472,13 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Device<F, P> {
         let _ = self.door.step(&Event::NotDone(EnrolFailure::Storage), now);
     }
 
+    /// It asks for nothing, as for [`Device::tell_not_done`].
     fn tell_gallery(&mut self, now: Duration) {
-        let event = Event::Gallery { people: self.known_people(), full: self.gallery.is_full() };
-        let actions = self.door.step(&event, now);
-        for action in &actions {
-            if let Action::Strike(driven) = *action {
-                self.panel.strike(driven, now);
-                self.notes.push(Note::Strike(driven));
-            }
-        }
+        let _ = self.door.step(&self.people_event(), now);
+    }
+
+    fn people_event(&self) -> Event {
+        Event::Gallery { people: self.known_people(), full: self.gallery.is_full() }
     }
 
     fn keep(&mut self, lockout: Lockout, now: Duration) {

@@ -26,6 +26,7 @@ use super::vision::Vision;
 use crate::board::Board;
 use crate::camera::replay::{Replay, ReplayOptions};
 use crate::camera::{Camera, CameraError, Frame};
+use crate::door::Event;
 use crate::door::inputs::{Handles, Input, Inputs};
 use crate::door::keypad::{Key, Keys};
 use crate::flash::Partition;
@@ -64,7 +65,8 @@ pub fn attend(board: &Board, scene: &Scene, options: &SimOptions, link: &Path) -
     let mut port = if is_port { None } else { Some(Port::pseudo_terminal(link)?) };
     let (stop, quit) = io::pipe()?;
     let waiting = Arc::new(Mutex::new(scene.hands.clone().into()));
-    let hands = Hands { waiting, began: monotonic(), typed: typed(quit.try_clone()?)? };
+    let typed = typed(quit.try_clone()?)?;
+    let hands = Hands { waiting, began: monotonic(), typed, began_to_tell: false };
     loop {
         let mut service = service(board, scene, options, is_port.then_some(link), hands.clone())?;
         if let Some(port) = port.take() {
@@ -138,16 +140,20 @@ struct Hands {
     waiting: Arc<Mutex<VecDeque<(Duration, Hand)>>>,
     began: Duration,
     typed: Typed,
+    /// Whether this start of the device knows how the enrol button is.
+    began_to_tell: bool,
 }
 
-/// What was typed at the terminal and not taken yet.
+/// What was typed at the terminal.
 #[derive(Clone, Default)]
 struct Typed(Arc<Mutex<Waiting>>);
 
 #[derive(Default)]
 struct Waiting {
-    inputs: VecDeque<(Input, bool)>,
+    events: VecDeque<Event>,
     keys: VecDeque<Key>,
+    /// Whether the enrol button is down after what was taken.
+    is_pressed: bool,
 }
 
 impl Typed {
@@ -170,13 +176,22 @@ impl Keys for Keypad {
 }
 
 impl Inputs for Hands {
-    fn next(&mut self, now: Duration) -> Option<(Input, bool)> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.front().is_some_and(|(at, _)| self.began + *at <= now) {
-            let (_, hand) = waiting.pop_front()?;
-            return input_of(hand, &self.typed);
+    fn next(&mut self, now: Duration) -> Option<Event> {
+        let mut typed = self.typed.lock();
+        if !std::mem::replace(&mut self.began_to_tell, true) {
+            return Some(Event::Button(typed.is_pressed));
         }
-        self.typed.lock().inputs.pop_front()
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = waiting.front().is_some_and(|(at, _)| self.began + *at <= now);
+        let hand = if due { waiting.pop_front().map(|(_, hand)| hand) } else { None };
+        if let Some(Hand::Key(key)) = hand {
+            typed.keys.push_back(key);
+        }
+        let event = hand.and_then(Hand::event).or_else(|| typed.events.pop_front());
+        if let Some(Event::Button(down)) = event {
+            typed.is_pressed = down;
+        }
+        event
     }
 
     fn handles(&self) -> Handles<'_> {
@@ -186,22 +201,6 @@ impl Inputs for Hands {
     fn is_broken(&self) -> bool {
         false
     }
-}
-
-/// A hand's input; a key goes to what was typed.
-fn input_of(hand: Hand, typed: &Typed) -> Option<(Input, bool)> {
-    Some(match hand {
-        Hand::ButtonPress => (Input::EnrolButton, true),
-        Hand::ButtonRelease => (Input::EnrolButton, false),
-        Hand::ExitPress => (Input::ExitButton, true),
-        Hand::ExitRelease => (Input::ExitButton, false),
-        Hand::DoorOpen => (Input::DoorSensor, true),
-        Hand::DoorClose => (Input::DoorSensor, false),
-        Hand::Key(key) => {
-            typed.lock().keys.push_back(key);
-            return None;
-        }
-    })
 }
 
 /// What is typed from now on. Each word changes its input.
@@ -222,7 +221,7 @@ fn typed(mut quit: PipeWriter) -> io::Result<Typed> {
                 }
             };
             levels[place] = !levels[place];
-            theirs.lock().inputs.push_back((input, levels[place]));
+            theirs.lock().events.push_back(input.event(levels[place]));
         }
     };
     std::thread::Builder::new().name("terminal".to_owned()).spawn(read)?;

@@ -10,6 +10,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::door::Event;
+use crate::door::inputs::Input;
 use crate::door::keypad::Key;
 
 /// Why a scene cannot be played.
@@ -68,6 +70,23 @@ pub enum Hand {
     DoorClose,
     /// A key of the keypad is pressed.
     Key(Key),
+}
+
+impl Hand {
+    /// What it is to the door; a key is nothing to it.
+    #[must_use]
+    pub fn event(self) -> Option<Event> {
+        let (input, active) = match self {
+            Self::ButtonPress => (Input::EnrolButton, true),
+            Self::ButtonRelease => (Input::EnrolButton, false),
+            Self::ExitPress => (Input::ExitButton, true),
+            Self::ExitRelease => (Input::ExitButton, false),
+            Self::DoorOpen => (Input::DoorSensor, true),
+            Self::DoorClose => (Input::DoorSensor, false),
+            Self::Key(_) => return None,
+        };
+        Some(input.event(active))
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -208,10 +208,10 @@ impl<F: NorFlash<Error: Debug>, P: Panel> Service<F, P> {
 
     fn feel(&mut self) {
         let Parts { device, vision, inputs, keys, clock, .. } = &mut self.parts;
-        while let Some((input, active)) = inputs.next(clock()) {
-            log::debug!("{input:?}: {active}");
+        while let Some(event) = inputs.next(clock()) {
+            log::debug!("{event:?}");
             vision.wake();
-            device.happen(&input.event(active), clock());
+            device.happen(&event, clock());
         }
         if let Some(keys) = keys {
             while let Some(key) = keys.next(clock()) {

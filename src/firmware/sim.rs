@@ -168,8 +168,9 @@ pub fn play(
     let flash = places.state.join("flash");
     let began = (Where::Here, Duration::ZERO);
     let Parts { eyes, judge, kept, far, .. } = start(board, &places, &flash, options.liveness, began)?;
-    let device = Device::new(judge, kept, SimPanel::new(board), policy_of(board), Duration::ZERO)
+    let mut device = Device::new(judge, kept, SimPanel::new(board), policy_of(board), Duration::ZERO)
         .map_err(StartError::from)?;
+    device.happen(&Event::Button(false), Duration::ZERO);
     let mut player = Player { device, eyes, report: Report::new(far), now: Duration::ZERO, scene };
     player.report.head(board, &player.device, out);
     for (name, path) in &options.enrol {
@@ -236,16 +237,12 @@ impl Player<'_> {
     }
 
     fn lay_on(&mut self, hand: Hand) {
-        let event = match hand {
-            Hand::ButtonPress => Event::Button(true),
-            Hand::ButtonRelease => Event::Button(false),
-            Hand::ExitPress => Event::Exit(true),
-            Hand::ExitRelease => Event::Exit(false),
-            Hand::DoorOpen => Event::DoorOpen(true),
-            Hand::DoorClose => Event::DoorOpen(false),
-            Hand::Key(key) => return self.device.key(key, self.now),
-        };
-        self.device.happen(&event, self.now);
+        if let Hand::Key(key) = hand {
+            self.device.key(key, self.now);
+        }
+        if let Some(event) = hand.event() {
+            self.device.happen(&event, self.now);
+        }
     }
 
     fn show(&mut self, frame: &Frame<'_>, out: &mut dyn Write) -> Result<(), SimError> {

@@ -70,6 +70,9 @@ fn begin(model: &Model, kept: Lockout, now: Duration) -> Door {
     let policy = model.flaw.map_or(model.policy, |flaw| flaw.policy(model.policy));
     let mut door = Door::new(policy, kept, now);
     let _ = door.step(&Event::Gallery { people: model.people, full: false }, now);
+    if model.flaw == Some(Flaw::HeldButtonPresses) {
+        let _ = door.step(&Event::Button(false), now);
+    }
     door
 }
 

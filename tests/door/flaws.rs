@@ -44,6 +44,8 @@ pub enum Flaw {
     LeaveLastsLong,
     /// Whoever authorised a deletion is deleted for staying.
     GiverIsChosen,
+    /// A button that is held while the device starts counts as pressed when it comes up.
+    HeldButtonPresses,
     /// Everybody may administer.
     EverybodyAdministers,
     /// Any PIN is right.
@@ -67,7 +69,7 @@ pub enum Flaw {
 }
 
 /// All of them.
-pub const ALL: [Flaw; 27] = [
+pub const ALL: [Flaw; 28] = [
     Flaw::OldFramesCount,
     Flaw::PhotographsCount,
     Flaw::LateFramesEndNothing,
@@ -85,6 +87,7 @@ pub const ALL: [Flaw; 27] = [
     Flaw::SettlingHidesForcedDoor,
     Flaw::LeaveLastsLong,
     Flaw::GiverIsChosen,
+    Flaw::HeldButtonPresses,
     Flaw::EverybodyAdministers,
     Flaw::WrongPinCounts,
     Flaw::PinIsNotAsked,

@@ -115,6 +115,7 @@ fn procedures(name: &'static str, people: usize) -> Model {
         Event::Seen(Sighting::Several { nearest: face(None, 2, None) }),
         Event::Button(true),
         Event::Button(false),
+        Event::ButtonLost,
         Event::PressTaken,
         Event::OwnerEnrol,
         Event::Exit(true),
@@ -240,9 +241,8 @@ fn every_flaw_is_found() {
             Flaw::ExitWaitsForLockout => lockout(),
             Flaw::ReleaseIsLost | Flaw::LimitIsTooLong | Flaw::PulseIsTooLong => strike(),
             Flaw::ExitWaitsForPulse | Flaw::SettlingHidesForcedDoor | Flaw::LeaveLastsLong => strike(),
-            Flaw::GiverIsChosen | Flaw::EverybodyAdministers | Flaw::LateFramesEndNothing => {
-                procedures("procedures", 2)
-            }
+            Flaw::GiverIsChosen | Flaw::EverybodyAdministers => procedures("procedures", 2),
+            Flaw::LateFramesEndNothing | Flaw::HeldButtonPresses => procedures("procedures", 2),
             Flaw::WrongPinCounts | Flaw::PinIsNotAsked | Flaw::HoursAreIgnored => second_factor(),
             Flaw::WrongPinIsFree | Flaw::PinIsAwaitedForLong | Flaw::PinSkipsLockout => second_factor(),
             Flaw::ExitWaitsForPin | Flaw::AskingHidesOthers => second_factor(),

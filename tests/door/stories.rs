@@ -55,6 +55,7 @@ fn known(id: u32) -> Known {
 fn populated(now: Duration) -> Door {
     let mut door = Door::new(POLICY, Lockout::default(), now);
     let _ = door.step(&Event::Gallery { people: 2, full: false }, now);
+    let _ = door.step(&Event::Button(false), now);
     door
 }
 
@@ -331,6 +332,33 @@ fn a_press_that_is_taken_for_something_else_begins_nothing_and_the_next_one_does
         let done = play(&mut door, [Event::Button(true), Event::Button(false)]);
         assert!(done.contains(&Action::EnrolBegin), "{done:?}");
     }
+}
+
+#[test]
+fn a_press_counts_only_when_its_beginning_was_seen() {
+    use Event::{Button, ButtonLost, PressTaken};
+    let uncounted: [&[Event]; 5] = [
+        &[Button(true), Button(false)],
+        &[ButtonLost, Button(false)],
+        &[Button(false), Button(true), ButtonLost, Button(true), Button(false)],
+        &[Button(false), Button(true), ButtonLost, Button(false)],
+        &[Button(false), Button(true), PressTaken, Button(true), Button(false)],
+    ];
+    for events in uncounted {
+        let mut door = Door::new(POLICY, Lockout::default(), Duration::ZERO);
+        assert_eq!(play(&mut door, events.iter().cloned()), [], "{events:?}");
+        assert_eq!(*door.mode(), Mode::Idle, "{events:?}");
+        assert!(!door.is_pressed());
+        let done = play(&mut door, [Button(true), Button(false)]);
+        assert!(done.contains(&Action::EnrolBegin), "the next press counts: {events:?}, {done:?}");
+    }
+}
+
+#[test]
+fn an_exit_button_that_is_held_while_the_device_starts_opens_once() {
+    let mut door = Door::new(POLICY, Lockout::default(), Duration::ZERO);
+    let held = [Event::Exit(true)].into_iter().chain(vec![Event::Tick; 50]);
+    assert_eq!(play(&mut door, held), [Action::Strike(true), Action::Strike(false)]);
 }
 
 /// The same face, of somebody who needs a PIN.

@@ -68,11 +68,12 @@ impl Watch {
         self.procedure.pass(time, policy);
         self.second.pass(time, policy);
         let newer = self.happen(policy, (event, now));
+        let pressed = self.procedure.press.hear(event);
         let driven = self.strike.driven.is_some() || actions.contains(&Action::Strike(true));
         self.contacts.check(event, actions, driven, policy, door)?;
         for action in actions {
             self.act(policy, *action)?;
-            self.procedure.act(*action, *people == 0)?;
+            self.procedure.act(*action, *people == 0, pressed)?;
         }
         self.strike.check(door, policy)?;
         if door.locked_out_for() < self.failures.lockout.remaining {
@@ -83,8 +84,8 @@ impl Watch {
         self.failures.check(event, excused, policy, door)?;
         self.second.check(event, refused || self.faults != 0, door)?;
         let agreed = self.frames.agreed(policy).filter(|_| newer);
-        self.procedure.follow((event, agreed), (&mut self.frames, &mut self.second), door);
-        Ok(())
+        let begins = Begins { pressed, ordered: *event == Event::OwnerEnrol };
+        self.procedure.follow(begins, agreed, (&mut self.frames, &mut self.second), door)
     }
 
     /// Takes an event; returns whether it is a frame that says something new.
@@ -112,7 +113,6 @@ impl Watch {
                 self.second = Second::default();
             }
             Event::Exit(true) | Event::OwnerUnlock => self.strike.ask(*event == Event::Exit(true), policy),
-            Event::OwnerEnrol => self.procedure.owner = true,
             _ => {}
         }
         false
@@ -448,8 +448,7 @@ impl Failures {
 /// Enrolment and deletion.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 struct Procedure {
-    /// Whether the button is down: a press in a procedure ends it, any other may begin one.
-    pressed: bool,
+    press: Press,
     runs: bool,
     /// Whether an administrator gave leave.
     authorised: bool,
@@ -473,12 +472,12 @@ impl Procedure {
         }
     }
 
-    fn act(&self, action: Action, first: bool) -> Rule {
+    fn act(&self, action: Action, first: bool, pressed: bool) -> Rule {
         match action {
             Action::EnrolTake | Action::EnrolCommit if !self.authorised && !self.owner && !first => {
                 broken("somebody enrols without leave")
             }
-            Action::Delete(person) if !self.authorised || self.shown != Some(person) => {
+            Action::Delete(person) if !self.authorised || self.shown != Some(person) || !pressed => {
                 broken(format!("{person:?} is deleted without leave"))
             }
             _ => Ok(()),
@@ -489,20 +488,19 @@ impl Procedure {
     /// with those before it; a PIN gives no leave by itself. Frames from before the procedure are no evidence in it.
     fn follow(
         &mut self,
-        (event, agreed): (&Event, Option<Known>),
+        begins: Begins,
+        agreed: Option<Known>,
         (frames, second): (&mut Frames, &mut Second),
         door: &Door,
-    ) {
+    ) -> Rule {
         let runs = matches!(door.mode(), Mode::Enrolling { .. } | Mode::Deleting { .. });
-        let pressed = match event {
-            Event::Button(false) => std::mem::take(&mut self.pressed),
-            _ => false,
-        };
-        self.pressed = (self.pressed || *event == Event::Button(true)) && *event != Event::PressTaken;
-        let ordered = *event == Event::OwnerEnrol;
-        if runs && (pressed || ordered || !self.runs) {
+        let Begins { pressed, ordered } = begins;
+        if runs && !self.runs && !pressed && !ordered {
+            return broken("a procedure begins without a press of the button");
+        }
+        if runs && (pressed || ordered) {
             (*frames, *second) = (Frames::default(), Second::default());
-            *self = Self { runs, pressed: self.pressed, owner: ordered, ..Self::default() };
+            *self = Self { runs, press: self.press, owner: ordered, ..Self::default() };
         }
         match door.mode() {
             _ if runs && !self.authorised => {
@@ -518,11 +516,43 @@ impl Procedure {
             }
             Mode::Enrolling { .. } => {}
             mode => {
-                *self = Self { pressed: self.pressed, ..Self::default() };
+                *self = Self { press: self.press, ..Self::default() };
                 if *mode != Mode::Idle {
                     (*frames, *second) = (Frames::default(), Second::default());
                 }
             }
         }
+        Ok(())
+    }
+}
+
+/// What may begin a procedure: the end of a press, or the owner's order.
+#[derive(Debug, Clone, Copy)]
+struct Begins {
+    pressed: bool,
+    ordered: bool,
+}
+
+/// The enrol button.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+struct Press {
+    /// Whether it was up when it was last heard of.
+    up: bool,
+    /// Whether it went down after that, and for nothing else.
+    down: bool,
+}
+
+impl Press {
+    /// Whether a press ends with the event of which the beginning was seen.
+    fn hear(&mut self, event: &Event) -> bool {
+        let before = *self;
+        match event {
+            Event::Button(true) => *self = Self { up: false, down: before.down || before.up },
+            Event::Button(false) => *self = Self { up: true, down: false },
+            Event::ButtonLost => *self = Self::default(),
+            Event::PressTaken => self.down = false,
+            _ => return false,
+        }
+        before.down && self.up
     }
 }

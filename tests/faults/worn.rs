@@ -43,10 +43,12 @@ impl Stage {
         let policy = MatchPolicy { threshold: manifest.threshold, margin: BOARD.recognition.margin as f32 };
         let judge = Judge::new(policy, Liveness::Required);
         let device = Device::new(judge, kept, SimPanel::new(&BOARD), policy_of(&BOARD), Duration::ZERO);
+        let mut device = device.expect("starts");
+        device.happen(&Event::Button(false), Duration::ZERO);
         Self {
             scene: Scene::read(&root.join("boards/sim")).expect("the bundled scene"),
             eyes: Eyes::new(analyzer),
-            device: device.expect("starts"),
+            device,
             flash: parts.audit,
             began: Duration::ZERO,
         }

@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use facelatch::door::Event;
 use facelatch::flash::SimFlash;
 use facelatch::flash::sim::Change;
 use facelatch::update::client::{Client, ClientError, PATIENCE};
@@ -57,7 +56,7 @@ pub fn upload(
 /// A lock with an owner and people, before its first update.
 pub fn owned(student: Student, people: u32, without_pictures: u32) -> SimFlash {
     let mut desk = Desk::new(enrolled(student, people, without_pictures), student);
-    desk.running().device.happen(&Event::Button(true), Duration::ZERO);
+    desk.running().press();
     let mut line = Line::new(1, Faults::default(), BAUD, &mut desk);
     let own = Request::Own { owner: key().public() };
     Client::connect(&mut line, BAUD, PATIENCE).unwrap().ask(&own).unwrap();

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use facelatch::board::BOARD;
+use facelatch::door::Event;
 use facelatch::door::panel::Panel;
 use facelatch::door::signal::Pattern;
 use facelatch::face::models::ModelFolder;
@@ -105,6 +106,13 @@ impl Running {
     /// The flash, after the power is gone.
     pub fn cut(self) -> SimFlash {
         self.parts.gallery.with_flash(|flash| flash.clone())
+    }
+
+    /// Somebody presses the enrol button and holds it.
+    pub fn press(&mut self) {
+        for down in [false, true] {
+            self.device.happen(&Event::Button(down), Duration::ZERO);
+        }
     }
 
     pub fn version(&self) -> u32 {

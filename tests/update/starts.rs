@@ -1,11 +1,11 @@
-//! Starts of a lock whose boot record newer firmware wrote.
+//! Starts of a lock: whose boot record newer firmware wrote, and with the button held.
 
 use std::time::Duration;
 
 use facelatch::door::Event;
 use facelatch::flash::Map;
-use facelatch::update::client::{Client, PATIENCE};
-use facelatch::update::message::{Answer, Request, Stage};
+use facelatch::update::client::{Client, ClientError, PATIENCE};
+use facelatch::update::message::{Answer, Request, Stage, WireError};
 
 use crate::cuts::{Yes, owned, upload};
 use crate::desk::{Desk, Running};
@@ -22,9 +22,13 @@ fn newer() -> Desk {
     Desk::new(running.cut(), Student::SmallA)
 }
 
-fn ask(desk: &mut Desk, request: &Request) -> Answer {
+fn try_to_ask(desk: &mut Desk, request: &Request) -> Result<Answer, ClientError> {
     let mut line = Line::new(desk.lines(), Faults::default(), 115_200, desk);
-    Client::connect(&mut line, 115_200, PATIENCE).unwrap().ask(request).unwrap()
+    Client::connect(&mut line, 115_200, PATIENCE)?.ask(request)
+}
+
+fn ask(desk: &mut Desk, request: &Request) -> Answer {
+    try_to_ask(desk, request).unwrap()
 }
 
 #[test]
@@ -46,10 +50,21 @@ fn it_serves_the_door_with_the_models_of_the_firmware_and_takes_no_package() {
 #[test]
 fn a_reset_makes_the_boot_record_as_new() {
     let mut desk = newer();
-    desk.running().device.happen(&Event::Button(true), Duration::ZERO);
+    desk.running().press();
     assert_eq!(ask(&mut desk, &Request::Reset), Answer::Done);
     assert_eq!(ask(&mut desk, &Request::Own { owner: key().public() }), Answer::Done);
     let package = Student::SmallB.package(5, &[], &key());
     upload(&mut desk, &package, 5, &mut Yes::default()).unwrap();
     assert_eq!(desk.running().version(), 5);
+}
+
+#[test]
+fn a_button_that_is_held_while_the_lock_starts_gives_it_to_nobody() {
+    let mut desk = Desk::new(owned(Student::SmallA, 2, 0), Student::SmallA);
+    desk.running().device.happen(&Event::Button(true), Duration::ZERO);
+    let refused = try_to_ask(&mut desk, &Request::Reset);
+    assert_eq!(refused, Err(ClientError::Lock(WireError::Button)));
+    desk.running().expect_everybody(2, "after the refusal");
+    desk.running().press();
+    assert_eq!(ask(&mut desk, &Request::Reset), Answer::Done);
 }

@@ -1,8 +1,4 @@
 //! Unknown visitors, as the owner fetches and destroys them over the cable.
-
-use std::time::Duration;
-
-use facelatch::door::Event;
 use facelatch::flash::Moment;
 use facelatch::gallery::Visit;
 use facelatch::gallery::visitors::decode;
@@ -72,7 +68,7 @@ fn a_lock_that_keeps_none_says_so() {
 #[test]
 fn a_reset_destroys_them() {
     let mut desk = visited(100);
-    desk.running().device.happen(&Event::Button(true), Duration::ZERO);
+    desk.running().press();
     assert_eq!(with_client(&mut desk, |client| client.ask(&Request::Reset)), Ok(Answer::Done));
     assert!(desk.running().device.gallery_mut().visits().unwrap().is_empty());
 }

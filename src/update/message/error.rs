@@ -27,7 +27,7 @@ pub enum WireError {
     #[error("the command came too late or twice")]
     Nonce,
     /// The button is not held.
-    #[error("hold the lock's button while the command runs")]
+    #[error("hold the lock's button while the command runs; if it is held, let it go and press it again")]
     Button,
     /// The package does not fit.
     #[error("the package has {bytes} bytes, but only {most} fit into the lock")]
