@@ -408,6 +408,11 @@ impl<'w> Client<'w> {
         }
     }
 
+    /// Takes in what has come already.
+    pub(super) fn take_in(&mut self) -> Result<(), ClientError> {
+        self.listen(Duration::ZERO)
+    }
+
     /// When something good was heard last.
     pub(super) fn heard_at(&self) -> Duration {
         self.heard_at

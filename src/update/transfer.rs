@@ -7,7 +7,8 @@
 //!
 //! The lock says with every segment what is durable, what it has without a gap, and which of the segments behind the
 //! gap. The computer repeats a segment when one that was sent after it has arrived (a line does not reorder), or when
-//! nothing was heard for a while. Segments may come twice and late; each goes to its place or is passed over.
+//! nothing was heard for a while. While the lock is still storing all that it was sent, the first of that is sent again now
+//! and then, to hear that it is there. Segments may come twice and late; each goes to its place or is passed over.
 
 use std::time::Duration;
 
@@ -140,7 +141,8 @@ pub struct Outbox {
     repeated: u64,
     wait: Duration,
     first_wait: Duration,
-    heard_at: Duration,
+    /// When something new was heard or sent last.
+    moved_at: Duration,
 }
 
 impl Outbox {
@@ -156,8 +158,8 @@ impl Outbox {
         let room = durable.saturating_add(window).min(bytes);
         let progress = Progress { durable, received: durable, beyond: 0, room };
         let segments = std::collections::VecDeque::new();
-        let (sent, repeated, wait, heard_at) = (0, 0, first_wait, now);
-        Self { bytes, under_way_most, progress, segments, sent, repeated, wait, first_wait, heard_at }
+        let (sent, repeated, wait, moved_at) = (0, 0, first_wait, now);
+        Self { bytes, under_way_most, progress, segments, sent, repeated, wait, first_wait, moved_at }
     }
 
     /// The offset and length of the segment to send next, if any may be sent before more is heard.
@@ -178,6 +180,11 @@ impl Outbox {
             None => self.segments.push_back(Segment::Sent(self.sent)),
         }
         Some((offset, len as usize))
+    }
+
+    /// What was to be sent is on its way.
+    pub fn sent(&mut self, now: Duration) {
+        self.moved_at = now;
     }
 
     /// Takes what the lock said.
@@ -210,7 +217,7 @@ impl Outbox {
             }
         }
         if newest > 0 || durable > self.progress.durable {
-            (self.heard_at, self.wait) = (now, self.first_wait);
+            (self.moved_at, self.wait) = (now, self.first_wait);
         }
         self.progress = progress;
     }
@@ -218,18 +225,23 @@ impl Outbox {
     /// When everything that is under way counts as lost.
     #[must_use]
     pub fn deadline(&self) -> Duration {
-        self.heard_at + self.wait
+        self.moved_at + self.wait
     }
 
-    /// Nothing was heard until the deadline: what is under way is sent again, and waited for longer.
+    /// Nothing was heard until the deadline: what is under way is sent again, and waited for longer. When nothing is, the
+    /// lock is storing what it has; a flash takes seconds to erase a large block.
     pub fn timed_out(&mut self, now: Duration) {
-        for segment in &mut self.segments {
-            if matches!(segment, Segment::Sent(_)) {
-                *segment = Segment::Waiting;
-                self.repeated += 1;
-            }
+        let is_under_way = |segment: &Segment| matches!(segment, Segment::Sent(_));
+        if !self.segments.iter().any(is_under_way)
+            && let Some(first) = self.segments.front_mut()
+        {
+            *first = Segment::Waiting;
         }
-        (self.heard_at, self.wait) = (now, (self.wait * 2).min(LONGEST_WAIT));
+        for segment in self.segments.iter_mut().filter(|segment| is_under_way(segment)) {
+            *segment = Segment::Waiting;
+            self.repeated += 1;
+        }
+        (self.moved_at, self.wait) = (now, (self.wait * 2).min(LONGEST_WAIT));
     }
 
     /// What the lock said last.

@@ -153,11 +153,18 @@ impl Upload<'_> {
         let mut outbox = Outbox::new(self.bytes(), durable, window, byte_time, now);
         let mut judged = (0, 0);
         while !outbox.is_complete() {
-            while let Some((offset, len)) = outbox.to_send() {
-                let bytes = &self.package[offset as usize..][..len];
-                client.send(&ToLock::Data { transfer, offset, bytes })?;
-            }
-            match client.hear(outbox.deadline())? {
+            // What the lock says is heard between two segments: the line may be slower than its rate, and sending wait.
+            let until = match outbox.to_send() {
+                Some((offset, len)) => {
+                    let bytes = &self.package[offset as usize..][..len];
+                    client.send(&ToLock::Data { transfer, offset, bytes })?;
+                    outbox.sent(client.wire.now());
+                    client.take_in()?;
+                    None
+                }
+                None => Some(outbox.deadline()),
+            };
+            match client.hear(until.unwrap_or_default())? {
                 Some(ToHost::Ack { transfer: number, durable, received, beyond, room })
                     if number == transfer =>
                 {
@@ -170,6 +177,7 @@ impl Upload<'_> {
                 }
                 Some(ToHost::NoSession { .. }) => return Ok((Sent::Interrupted, outbox.repeated())),
                 Some(_) => {}
+                None if until.is_none() => {}
                 None if client.wire.now() >= client.heard_at() + super::link::RATE_SILENCE => {
                     client.greet(PATIENCE)?;
                     return Ok((Sent::Interrupted, outbox.repeated()));

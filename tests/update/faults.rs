@@ -211,6 +211,22 @@ fn a_flash_of_large_blocks_is_filled_as_well() {
 }
 
 #[test]
+fn a_flash_that_takes_long_for_a_block_is_waited_for_at_the_fast_rate() {
+    let key = key();
+    let mut lock = MemoryLock::new(Some(key.public()));
+    lock.block_time = Duration::from_secs(5);
+    let bytes = package(30_000, 9);
+    let mut line = lock.line(1, Faults::default(), 115_200);
+    let mut client = Client::connect(&mut line, 115_200, PATIENCE).expect("connects");
+    let mut notes = Notes::default();
+    let uploaded = upload(&bytes, &key).run(&mut client, &mut notes);
+    assert_eq!(uploaded, Ok(Uploaded::Confirmed { repeated: 0 }));
+    assert_eq!(notes.slowest, 921_600, "the rate was given up");
+    drop(client);
+    assert_eq!(lock.stored as usize, bytes.len().div_ceil(4096), "a block was stored twice");
+}
+
+#[test]
 fn a_package_that_is_active_is_not_sent_again() {
     let key = key();
     let mut lock = MemoryLock::new(Some(key.public()));

@@ -27,6 +27,8 @@ pub struct MemoryLock {
     pub announced: Option<Announced>,
     pub stage: Stage,
     pub store_time: Duration,
+    /// What the flash takes for a block beside the lock's loop.
+    pub block_time: Duration,
     pub enrol_again: u32,
     /// Names, by number from 1.
     pub people: Vec<String>,
@@ -38,6 +40,8 @@ pub struct MemoryLock {
     pending: Vec<u8>,
     on_trial: Option<[u8; 32]>,
     checking_until: Option<Duration>,
+    now: Duration,
+    storing_until: Duration,
     nonces: u64,
     picture: Vec<u8>,
     parcel: Vec<u8>,
@@ -54,6 +58,7 @@ impl MemoryLock {
             announced: None,
             stage: Stage::None,
             store_time: Duration::from_millis(20),
+            block_time: Duration::ZERO,
             enrol_again: 0,
             people: vec!["Anna".to_owned(), "Ben".to_owned()],
             unix_ms: 0,
@@ -62,6 +67,8 @@ impl MemoryLock {
             pending: Vec::new(),
             on_trial: None,
             checking_until: None,
+            now: Duration::ZERO,
+            storing_until: Duration::ZERO,
             nonces: 0,
             picture: Vec::new(),
             parcel: Vec::new(),
@@ -159,6 +166,9 @@ impl Lock for MemoryLock {
         if self.on_trial.is_some() || self.checking_until.is_some() {
             return Err(WireError::Busy { reason: "a package is on trial".to_owned() });
         }
+        if self.now < self.storing_until {
+            return Err(WireError::Busy { reason: "a block is being stored".to_owned() });
+        }
         if self.active == package.sha256 {
             return Ok(Begin::Active);
         }
@@ -179,6 +189,7 @@ impl Lock for MemoryLock {
         assert_eq!(offset as usize, self.durable as usize + self.pending.len(), "blocks come in order");
         self.pending.extend_from_slice(bytes);
         self.stored += 1;
+        self.storing_until = self.now + self.block_time;
         let end = self.durable as usize + self.pending.len();
         if self.pending.len() >= self.unit || end == self.slot.len() {
             self.slot[self.durable as usize..end].copy_from_slice(&self.pending);
@@ -188,7 +199,7 @@ impl Lock for MemoryLock {
     }
 
     fn stored(&mut self) -> Result<Option<u32>, WireError> {
-        Ok(Some(self.durable))
+        Ok((self.now >= self.storing_until).then_some(self.durable))
     }
 
     fn finish(&mut self) -> Result<(), WireError> {
@@ -249,11 +260,14 @@ impl MemoryLock {
     /// A computer's end of a line to this lock.
     pub fn line(&mut self, seed: u64, faults: Faults, baud: u32) -> Line<Wired<'_>> {
         let link = Link::new(baud);
+        // Each line has a time of its own.
+        self.storing_until = Duration::ZERO;
         Line::new(seed, faults, baud, Wired { lock: self, link, base_baud: baud })
     }
 
-    /// Goes on with checking what was stored.
+    /// Goes on with storing, and with checking what was stored.
     fn tick(&mut self, now: Duration) {
+        self.now = now;
         let Some(until) = self.checking_until else { return };
         if until == Duration::ZERO {
             self.checking_until = Some(now + Duration::from_secs(2));

@@ -41,13 +41,21 @@ fn upload<'a>(package: &'a [u8], key: &'a OwnerKey) -> Upload<'a> {
 }
 
 /// Notes what an upload tells.
-#[derive(Default)]
 struct Notes {
     stages: Vec<Stage>,
     console: Vec<String>,
     durable: u32,
+    /// The slowest rate at which anything was sent.
+    slowest: u32,
     asked: Option<u32>,
     says_no: bool,
+}
+
+impl Default for Notes {
+    fn default() -> Self {
+        let (stages, console) = (Vec::new(), Vec::new());
+        Self { stages, console, durable: 0, slowest: u32::MAX, asked: None, says_no: false }
+    }
 }
 
 impl Watch for Notes {
@@ -56,8 +64,8 @@ impl Watch for Notes {
         !self.says_no
     }
 
-    fn sent(&mut self, durable: u32, _: u32, _: u32) {
-        self.durable = durable;
+    fn sent(&mut self, durable: u32, _: u32, baud: u32) {
+        (self.durable, self.slowest) = (durable, self.slowest.min(baud));
     }
 
     fn stage(&mut self, stage: &Stage) {
