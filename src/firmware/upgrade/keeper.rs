@@ -9,13 +9,13 @@ use zeroize::Zeroizing;
 
 use super::UpgradeError;
 use super::backup::Arrival;
-use super::boot::{Booted, Factory, boot, check, without_record};
+use super::boot::{Booted, Factory, boot, without_record};
 use super::embedding::Embedding;
+use super::examination::{Checked, Examined, examine};
 use super::identity::Identity;
 use crate::board::Board;
-use crate::face::embed::Embedder;
 use crate::firmware::errand::{Errand, Where};
-use crate::firmware::ready::{Ready, files_of};
+use crate::firmware::ready::Ready;
 use crate::firmware::shutter::Shutter;
 use crate::flash::{BootRecord, Image, Partition, Partitions, SlotError, Slots, Trial};
 use crate::gallery::Gallery;
@@ -23,7 +23,6 @@ use crate::update::acceptance::{Terms, firmware_version};
 use crate::update::link::Announced;
 use crate::update::message::{Stage, short};
 use crate::update::owner::OwnerId;
-use crate::update::package::Package;
 
 /// How long new models must do well before they are confirmed. A choice: some hundred frames.
 const PROOF: Duration = Duration::from_secs(10);
@@ -55,19 +54,6 @@ impl Site {
     pub(super) fn terms(&self, owner: OwnerId, floor: u32) -> Terms {
         Terms { owner, floor, board: self.board.clone(), firmware: firmware_version() }
     }
-}
-
-/// A package whose checks are over.
-struct Checked {
-    image: Image,
-    /// Its embedder, unless it is that in use.
-    embedder: Option<Embedder>,
-}
-
-/// What was sent is not what was announced: it is to be sent again.
-enum Examined {
-    Good(Checked),
-    Again,
 }
 
 type Storing<F> = Errand<(Slots<F>, Result<u32, SlotError>)>;
@@ -463,30 +449,6 @@ impl<F: NorFlash<Error: Debug> + Send + 'static> Keeper<F> {
         self.slots = Some(slots);
         Ok(result)
     }
-}
-
-/// Everything that is checked before a package may be tried, in the flash where it lies.
-fn examine<F: NorFlash<Error: Debug>>(
-    slots: &mut Slots<F>,
-    package: &Announced,
-    terms: &Terms,
-    false_accept_rate: f64,
-    in_use: u32,
-) -> Result<Examined, UpgradeError> {
-    let image = match slots.finish(package.version) {
-        Err(SlotError::Mismatch { .. }) => return Ok(Examined::Again),
-        other => other?,
-    };
-    let bytes = slots.read(&image)?;
-    check(&bytes, terms, false_accept_rate)?;
-    let opened = Package::open(&bytes, &terms.owner)?;
-    let manifest = &opened.manifest;
-    if (manifest.version, manifest.embedding_id) != (package.version, package.embedding_id) {
-        return Err(UpgradeError::Announced);
-    }
-    let is_new = manifest.embedding_id != in_use;
-    let embedder = is_new.then(|| files_of(&opened).compile_embedder()).transpose()?;
-    Ok(Examined::Good(Checked { image, embedder: embedder.map(|(embedder, _)| embedder) }))
 }
 
 /// What is to be done before everybody is known to the embedder of this start.

@@ -11,6 +11,7 @@
 mod backup;
 mod boot;
 mod embedding;
+mod examination;
 mod identity;
 mod keeper;
 mod owner_link;
