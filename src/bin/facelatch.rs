@@ -275,16 +275,16 @@ fn run(command: Command) -> Result<ExitCode> {
             calibrate::run(&options, lock, out)?;
         }
         Command::Log(options) => {
-            let records = match options.lock()? {
-                Some(flash) => open_log(&BOARD, &flash)?.records()?,
-                None => log::fetch(&options)?,
+            let records = match options.lock.in_folder()? {
+                Some((_, flash)) => open_log(&BOARD, &flash)?.records()?,
+                None => log::fetch(&options.lock)?,
             };
-            log::run(&records, Form::of(options.json), out)?;
+            log::run(&records, Form::of(options.form.json), out)?;
         }
         Command::Visitors(options) => {
-            let lock =
-                options.lock()?.map(|(state, flash)| open_gallery(&BOARD, state, &flash)).transpose()?;
-            visitors::run(&options, lock, out)?;
+            let lock = options.lock.in_folder()?;
+            let gallery = lock.map(|(state, flash)| open_gallery(&BOARD, state, &flash)).transpose()?;
+            visitors::run(&options, gallery, out)?;
         }
         Command::Cohort(options) => cohort::run(&options, out)?,
         Command::Doctor(options) => {

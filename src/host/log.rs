@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -10,11 +9,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::cable::{Cable, CableError};
+use super::cable::CableError;
 use super::info::hexadecimal;
-use super::keygen::Owner;
-use super::lock::{NoLock, flash_in};
-use super::output::Form;
+use super::lock::Lock;
+use super::output::{Form, Json};
 use crate::flash::audit::{Gap, Moment, Record, verify};
 use crate::flash::{Entry, Event, Happening, Reason};
 use crate::update::client::{Client, ClientError};
@@ -24,9 +22,6 @@ use crate::update::owner::OwnerKey;
 /// Why a log is not what it should be.
 #[derive(Debug, Error)]
 pub enum LogError {
-    /// There is no lock in a folder.
-    #[error(transparent)]
-    NoLock(#[from] NoLock),
     /// It was told, and is not whole.
     #[error("the log is not whole: entries are missing or were altered, see above")]
     NotWhole,
@@ -48,31 +43,12 @@ export that was kept shows that: a later log goes on from its \"last_link\".";
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct LogOptions {
-    /// Instead of a lock at the owner's cable: folder of a lock's flash and key, as facelatchd has it. That lock must
-    /// not be running.
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["port", "key"])]
-    pub state: Option<PathBuf>,
-    /// The lock's flash, when it is not the file `flash` in that folder.
-    #[arg(long, value_name = "FILE", requires = "state")]
-    pub flash: Option<PathBuf>,
+    /// Whose.
     #[command(flatten)]
-    cable: Cable,
+    pub lock: Lock,
+    /// For programs.
     #[command(flatten)]
-    owner: Owner,
-    /// Tell the result as JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-impl LogOptions {
-    /// The lock's flash, which whoever calls opens; `None`: the lock is at the cable.
-    ///
-    /// # Errors
-    /// When there is no lock in that folder.
-    pub fn lock(&self) -> Result<Option<PathBuf>, LogError> {
-        let flash = |state: &PathBuf| flash_in(state, self.flash.as_deref());
-        Ok(self.state.as_ref().map(flash).transpose()?)
-    }
+    pub form: Json,
 }
 
 /// A log as it is told.
@@ -189,9 +165,8 @@ fn words(gap: Gap) -> String {
 ///
 /// # Errors
 /// When there is no lock or it refuses.
-pub fn fetch(options: &LogOptions) -> Result<Vec<Record>, CableError> {
-    let key = options.owner.read()?;
-    options.cable.with(|client| Ok(pages(client, &key)?))
+pub fn fetch(lock: &Lock) -> Result<Vec<Record>, CableError> {
+    lock.at_cable(|client, key| Ok(pages(client, key)?))
 }
 
 fn pages(client: &mut Client<'_>, key: &OwnerKey) -> Result<Vec<Record>, ClientError> {

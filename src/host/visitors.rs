@@ -6,7 +6,7 @@
 use core::fmt::{self, Debug, Display};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use embedded_storage_async::nor_flash::NorFlash;
@@ -15,12 +15,11 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::arguments::{distance, share};
-use super::cable::{Cable, CableError};
+use super::cable::CableError;
 use super::cluster::{JOINED, distance_at};
-use super::keygen::Owner;
-use super::lock::{NoLock, flash_in};
+use super::lock::Lock;
 use super::models;
-use super::output::Form;
+use super::output::{Form, Json};
 use crate::face::models::ModelError;
 use crate::face::template::Template;
 use crate::gallery::cluster::{self, by_corrected_linkage};
@@ -32,9 +31,6 @@ use crate::update::message::Command;
 /// Why nothing can be told of visitors.
 #[derive(Debug, Error)]
 pub enum VisitorsError {
-    /// There is no lock in a folder.
-    #[error(transparent)]
-    NoLock(#[from] NoLock),
     /// The lock or the cable.
     #[error(transparent)]
     Cable(#[from] CableError),
@@ -85,17 +81,9 @@ places you need their explicit consent, or a law that allows it, and a sign at t
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct VisitorsOptions {
-    /// Instead of a lock at the owner's cable: folder of a lock's flash and key, as facelatchd has it. That lock must
-    /// not be running.
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["port", "key"])]
-    pub state: Option<PathBuf>,
-    /// The lock's flash, when it is not the file `flash` in that folder.
-    #[arg(long, value_name = "FILE", requires = "state")]
-    pub flash: Option<PathBuf>,
+    /// Whose.
     #[command(flatten)]
-    cable: Cable,
-    #[command(flatten)]
-    owner: Owner,
+    pub lock: Lock,
     /// Destroy all that are kept.
     #[arg(long, conflicts_with_all = ["rate", "cut", "models"])]
     pub erase: bool,
@@ -108,21 +96,12 @@ pub struct VisitorsOptions {
     /// Folder of the lock's models, which say what distances mean.
     #[arg(long, value_name = "FOLDER", default_value = models::released())]
     pub models: PathBuf,
-    /// Tell the result as JSON.
-    #[arg(long)]
-    pub json: bool,
+    /// For programs.
+    #[command(flatten)]
+    pub form: Json,
 }
 
 impl VisitorsOptions {
-    /// Folder and flash of the lock, which whoever calls opens; `None`: the lock is at the cable.
-    ///
-    /// # Errors
-    /// When there is no lock in that folder.
-    pub fn lock(&self) -> Result<Option<(&Path, PathBuf)>, VisitorsError> {
-        let Some(state) = &self.state else { return Ok(None) };
-        Ok(Some((state, flash_in(state, self.flash.as_deref())?)))
-    }
-
     /// The distance up to which visits are one person's.
     fn distance(&self, visits: &[Visit]) -> Result<f32, VisitorsError> {
         if let Some(cut) = self.cut {
@@ -258,41 +237,46 @@ fn times(count: usize) -> String {
     }
 }
 
-/// Tells of visitors, or has them destroyed. `lock` is the lock that [`VisitorsOptions::lock`] names.
+/// What `--erase` did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+struct Erased {
+    result: &'static str,
+}
+
+impl Display for Erased {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no visitor is kept any more")
+    }
+}
+
+/// Tells of visitors, or has them destroyed. `gallery` is that of the lock in a folder, if `options` name one.
 ///
 /// # Errors
 /// When there is no lock, it keeps no visitors, or the models are not its own.
 pub fn run<F: NorFlash<Error: Debug>>(
     options: &VisitorsOptions,
-    lock: Option<Gallery<F>>,
+    gallery: Option<Gallery<F>>,
     out: &mut dyn Write,
 ) -> Result<(), VisitorsError> {
+    let form = Form::of(options.form.json);
     if options.erase {
-        match lock {
+        match gallery {
             Some(mut gallery) => gallery.forget_visitors()?,
-            None => erase(options)?,
+            None => options
+                .lock
+                .at_cable(|client, key| Ok(client.order(key, &Command::ForgetVisitors).map(|_| ())?))?,
         }
-        return Ok(writeln!(out, "no visitor is kept any more")?);
+        return Ok(form.tell(&Erased { result: "erased" }, out)?);
     }
-    let visits = match lock {
+    let visits = match gallery {
         Some(mut gallery) => gallery.visits()?,
-        None => fetch(options)?,
+        None => options.lock.at_cable(|client, key| {
+            let content = client.parcel(key, &Command::Visitors)?;
+            Ok(decode(&content).ok_or(ClientError::Answer)?)
+        })?,
     };
     let visitors = Visitors::of(&visits, options.distance(&visits)?)?;
-    Ok(Form::of(options.json).tell(&visitors, out)?)
-}
-
-fn erase(options: &VisitorsOptions) -> Result<(), CableError> {
-    let key = options.owner.read()?;
-    options.cable.with(|client| Ok(client.order(&key, &Command::ForgetVisitors).map(|_| ())?))
-}
-
-fn fetch(options: &VisitorsOptions) -> Result<Vec<Visit>, CableError> {
-    let key = options.owner.read()?;
-    options.cable.with(|client| {
-        let content = client.parcel(&key, &Command::Visitors)?;
-        Ok(decode(&content).ok_or(ClientError::Answer)?)
-    })
+    Ok(form.tell(&visitors, out)?)
 }
 
 #[cfg(test)]

@@ -210,6 +210,8 @@ fn a_trained_embedder_follows_another_while_the_door_is_served_and_nobody_enrols
     {
         assert!(log.contains(words), "{words}: {log}");
     }
+    let erased = tool.says(&[&["visitors", "--erase", "--json"], &CABLE[..]].concat());
+    assert_eq!(erased, "{\"result\":\"erased\"}\n");
     let again = tool.says(&[&["flash", "new.flm"], &CABLE[..]].concat());
     assert!(again.contains("skipped"), "{again}");
     asks_for_a_pin(&mut firmware, &tool);
