@@ -19,7 +19,7 @@ use facelatch::firmware::upgrade::{Keeper, OwnerLink, Site};
 use facelatch::flash::{DeviceKey, Layout, Map, Partition, Partitions, SimFlash};
 use facelatch::gallery::{Crop, CropStore, Enrolment, Gallery, MatchPolicy, Role};
 
-use crate::line::FarEnd;
+use crate::line::{FarEnd, LOCK_PERIOD};
 use crate::students::Student;
 
 /// Erase blocks of 4 KiB: gallery, crops, audit, two slots (large ones for packages of trained networks), boot record.
@@ -103,9 +103,14 @@ impl Running {
         Self { device, link: OwnerLink::new(keeper, BAUD), parts, ready, baud: BAUD }
     }
 
+    /// The flash, as it is at this moment.
+    pub fn flash(&self) -> SimFlash {
+        self.parts.gallery.with_flash(|flash| flash.clone())
+    }
+
     /// The flash, after the power is gone.
     pub fn cut(self) -> SimFlash {
-        self.parts.gallery.with_flash(|flash| flash.clone())
+        self.flash()
     }
 
     /// Somebody presses the enrol button and holds it.
@@ -197,6 +202,19 @@ impl Desk {
 
     pub fn running(&mut self) -> &mut Running {
         self.running.as_mut().expect("it runs")
+    }
+
+    /// Goes on with nobody at the cable.
+    pub fn go_on(mut self: &mut Self, time: Duration) {
+        let until = self.now + time;
+        while self.now < until {
+            let now = self.now + LOCK_PERIOD;
+            if self.wants_restart() {
+                self.restart(now);
+            }
+            self.work(now);
+            self.output();
+        }
     }
 
     /// A number that is another one for each line.

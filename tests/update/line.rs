@@ -10,7 +10,7 @@ use facelatch::update::frame;
 /// Bytes that an operating system takes before a write waits.
 const QUEUE_BYTES: u32 = 4096;
 /// How often the lock looks at its line when nothing comes.
-const LOCK_PERIOD: Duration = Duration::from_millis(20);
+pub const LOCK_PERIOD: Duration = Duration::from_millis(20);
 
 /// Random numbers of one seed (xorshift64*).
 #[derive(Debug, Clone)]
