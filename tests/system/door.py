@@ -11,6 +11,7 @@ import tomllib
 from dataclasses import fields
 from pathlib import Path
 
+from desk import Desk
 from machine import Event, Machine, Parts, Unexpected
 from timeline import draw
 
@@ -22,6 +23,8 @@ LATE = 0.15
 WATCHDOG, KILLING = 5.0, 2.0
 # Most that the service may be exposed, in tenths of what systemd-analyze says: 0.6, where 10 is worst.
 EXPOSURE = 6
+# An embedder of other weights than the released one, which nobody is enrolled under.
+OTHER_EMBEDDER = Path("tests/data/models/earlier/embedder.onnx")
 # Most memory that the firmware may have held, in KiB: 40 MB.
 MEMORY = 39_062
 
@@ -29,8 +32,9 @@ MEMORY = 39_062
 class Story:
     """What happens at the door, in order."""
 
-    def __init__(self, machine: Machine, board: Path, scene: Path) -> None:
+    def __init__(self, machine: Machine, desk: Desk, board: Path, scene: Path) -> None:
         self.machine = machine
+        self.desk = desk
         self.board = tomllib.loads(board.read_text())
         self.pulse = self.board["lock"]["pulse_ms"] / 1000
         chapters = tomllib.loads((scene / "scene.toml").read_text())["chapter"]
@@ -121,6 +125,34 @@ class Story:
             raise Unexpected(f"the firmware held {peak} KiB (at most {MEMORY})")
         self.tell(f"the firmware has held {peak / 1024:.1f} MiB of memory at most")
 
+    def the_lock_is_owned(self) -> None:
+        self.desk.run("keygen")
+        # Shorter than a press that deletes; the lock has noticed it after a second.
+        self.machine.tell("press button 4000")
+        self.machine.wait_for(lambda event: event.kind == "tick", "a second", 5)
+        self.machine.wait_for(lambda event: event.kind == "tick", "another second", 5)
+        said = self.desk.at_cable("owner", "enrol")
+        self.machine.log("the lock belongs to", 5)
+        self.tell(f"owner enrol while the button is held: {said}")
+
+    def new_models(self) -> None:
+        """Over the cable: models with an embedder of other weights, while the door is served."""
+        package = self.desk.folder / "other.flm"
+        self.desk.run("pack", "--version", "2", "--embedder", OTHER_EMBEDDER, "--out", package)
+        # As many bytes for an interrupt as the port can: an emulated one takes long.
+        self.machine.tell("run echo 14 >/sys/class/tty/ttyS0/rx_trig_bytes")
+        flash = self.desk.begin("flash", package, "--port", self.machine.cable)
+        self.show("owner comes home")
+        self.expect_pulse(15, "the owner comes home while new models arrive")
+        flashed = self.desk.end(flash, 120)
+        self.machine.log("package 2 is on trial, start 1", 1)
+        self.machine.log("package 2 is confirmed", 1)
+        self.tell(f"flash: {flashed.splitlines()[-1]}")
+        self.tell(f"flash once more: {self.desk.at_cable('flash', package)}")
+        self.leave()
+        self.owner_comes_home()
+        self.expect_refusal("nobody enrolled has this face", "stranger")
+
     def case_is_opened(self) -> None:
         self.machine.tell("press tamper 1500")
         self.machine.log("alarm: the case was opened", 5)
@@ -143,11 +175,11 @@ class Story:
         self.machine.log("the camera delivers frames", 20)
         self.tell("the camera is back")
         self.leave()
-        self.owner_comes_home()
 
     def daemon_freezes(self) -> None:
         self.show("owner comes home")
         driven = self.machine.pin("strike", 1, 15)
+        self.tell("the owner comes home, before the camera that came back: strike driven")
         self.machine.tell("run kill -STOP $(systemctl show --property MainPID --value facelatchd)")
         released = self.machine.pin("strike", 0, self.pulse + WATCHDOG + KILLING)
         self.machine.log("the door is locked and attended to", 60)
@@ -170,12 +202,11 @@ class Story:
         if not gallery.endswith(("1 people enrolled, 0 records do not open", "2 people enrolled, 0 records do not open")):
             raise Unexpected(f"after the power cut: {gallery}")
         self.tell(f"started again: {gallery}")
-        self.owner_comes_home()
 
     def kernel_panics(self) -> None:
         self.show("owner comes home")
         self.machine.pin("strike", 1, 15)
-        self.tell("the kernel panics while the strike is driven")
+        self.tell("the owner comes home after the power cut: strike driven, and the kernel panics")
         self.history.append(list(self.machine.events))
         self.machine.panic()
         self.tell("the hardware watchdog resets the machine")
@@ -183,17 +214,19 @@ class Story:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in (*(part.name for part in fields(Parts)), "out", "board", "scene"):
+    for name in (*(part.name for part in fields(Parts)), "out", "board", "scene", "tool"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=Path, required=True)
     given = parser.parse_args()
     machine = Machine(Parts(**{part.name: getattr(given, part.name) for part in fields(Parts)}), given.out)
-    story = Story(machine, given.board, given.scene)
+    story = Story(machine, Desk(given.tool, given.out, machine), given.board, given.scene)
     try:
         story.power_on()
         story.install()
         story.enrol_owner()
         story.owner_comes_home()
         story.strangers()
+        story.the_lock_is_owned()
+        story.new_models()
         story.memory()
         story.case_is_opened()
         story.camera_fails()

@@ -173,6 +173,15 @@ class Machine:
             if not self._read(STUCK):
                 raise Unexpected(f"{words}: the machine ended before")
 
+    def go_on_until(self, over: Callable[[], bool], words: str, within: float) -> None:
+        """Lets the board go on until something beside it is over, at most `within` seconds of the guest."""
+        until = self.clock + within
+        while not over():
+            if self.clock > until:
+                raise Unexpected(f"{words}: not over within {within:.0f} s")
+            if not self._read(STUCK):
+                raise Unexpected(f"{words}: the machine ended before")
+
     def log(self, pattern: str, within: float) -> Event:
         """The daemon's next log line that matches."""
         return self.wait_for(lambda e: e.kind == "log" and bool(re.search(pattern, e.what)), f"log {pattern!r}", within)

@@ -32,6 +32,9 @@ $here/initramfs.sh "$kernel" "$out/initramfs" "$out/facelatch.deb:opt/stage/face
   "$(echo "$kernel"/modules/*/extra/v4l2loopback.ko):opt/stage/v4l2loopback.ko" \
   $here/stage.service:etc/systemd/system/stage.service
 
+# The owner's tool for this computer, as the tests have built it.
+cargo build --quiet --locked --bin facelatch
+
 # The flash chip belongs to the lock from its second bank on: QEMU's first is the computer's own.
 qemu-system-aarch64 -M virt,dumpdtb="$out/board.dtb" -cpu cortex-a76 -m 512 -nodefaults -display none 2>/dev/null
 fdtput -p -t s "$out/board.dtb" /flash@0/partitions compatible fixed-partitions
@@ -45,4 +48,4 @@ head -c $((64 << 20)) /dev/zero | tr '\0' '\377' >"$out/flash.img"
 
 python3 $here/door.py --kernel "$kernel/vmlinuz" --initramfs "$out/initramfs" --device-tree "$out/board.dtb" \
   --disk "$out/disk.img" --flash "$out/flash.img" --board boards/qemu-virt.toml --scene boards/sim \
-  --out "$out"
+  --tool target/debug/facelatch --out "$out"
