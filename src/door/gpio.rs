@@ -10,12 +10,16 @@ use std::path::PathBuf;
 use gpiocdev::Request;
 use gpiocdev::line::{Bias, Drive, EdgeDetection, EdgeKind, Value};
 use gpiocdev::request::Builder;
-pub use gpiocdev_embedded_hal::{InputPin, OutputPin};
+use gpiocdev_embedded_hal::{InputPin, OutputPin};
 use thiserror::Error;
 
 use super::event::Event;
 use super::inputs::{Handles, Input, Inputs};
 use super::lines::{INPUTS, Line, Lines};
+use super::renewed::Renewed;
+
+/// An output of a chip that may go away and come back.
+pub type Output = Renewed<OutputPin>;
 
 /// Why a pin cannot be used.
 #[derive(Debug, Error)]
@@ -116,16 +120,27 @@ impl Wire {
         builder.request().map_err(|source| GpioError::Refused { line: self.line.to_owned(), source })
     }
 
-    /// Takes the line as an output, which has the level `high` from the first moment on.
+    /// Takes the line as an output, which has the level `high` from the first moment on. `clock`: monotonic.
     ///
     /// # Errors
     /// When there is no such line, or it is in use.
-    pub fn output(&self, high: bool) -> Result<OutputPin, GpioError> {
-        let level = if high { Value::Active } else { Value::Inactive };
-        let request = self.request(|builder| {
-            builder.as_output(level);
-        })?;
-        OutputPin::try_from(request).map_err(|source| GpioError::Unfit { line: self.line.to_owned(), source })
+    pub fn output(self, high: bool, clock: fn() -> Duration) -> Result<Output, GpioError> {
+        self.driven(high, Drive::PushPull, clock)
+    }
+
+    fn driven(self, high: bool, drive: Drive, clock: fn() -> Duration) -> Result<Output, GpioError> {
+        let open = move |high| {
+            let level = if high { Value::Active } else { Value::Inactive };
+            let request = self.request(|builder| {
+                builder.as_output(level).with_drive(drive);
+            })?;
+            OutputPin::try_from(request).map_err(|source| self.unfit(source))
+        };
+        Ok(Renewed::new(open(high)?, clock, move |high| open(high).ok()))
+    }
+
+    fn unfit(&self, source: gpiocdev_embedded_hal::Error) -> GpioError {
+        GpioError::Unfit { line: self.line.to_owned(), source }
     }
 
     /// Takes the line as an input whose changes are told, without those shorter than `debounce`.
@@ -143,22 +158,23 @@ impl Wire {
 ///
 /// # Errors
 /// When there is no such line, or it is in use.
-pub fn row(line: &'static str) -> Result<OutputPin, GpioError> {
-    let request = Wire { line, active_low: false, pull: Pull::AsIs }.request(|builder| {
-        builder.as_output(Value::Active).with_drive(Drive::OpenDrain);
-    })?;
-    OutputPin::try_from(request).map_err(|source| GpioError::Unfit { line: line.to_owned(), source })
+pub fn row(line: &'static str, clock: fn() -> Duration) -> Result<Output, GpioError> {
+    Wire { line, active_low: false, pull: Pull::AsIs }.driven(true, Drive::OpenDrain, clock)
 }
 
 /// Takes a line as the column of a keypad, with a resistor to the supply.
 ///
 /// # Errors
 /// When there is no such line, or it is in use.
-pub fn column(line: &'static str) -> Result<InputPin, GpioError> {
-    let request = Wire { line, active_low: false, pull: Pull::Up }.request(|builder| {
-        builder.as_input();
-    })?;
-    InputPin::try_from(request).map_err(|source| GpioError::Unfit { line: line.to_owned(), source })
+pub fn column(line: &'static str, clock: fn() -> Duration) -> Result<Renewed<InputPin>, GpioError> {
+    let wire = Wire { line, active_low: false, pull: Pull::Up };
+    let open = move || {
+        let request = wire.request(|builder| {
+            builder.as_input();
+        })?;
+        InputPin::try_from(request).map_err(|source| wire.unfit(source))
+    };
+    Ok(Renewed::new(open()?, clock, move |_| open().ok()))
 }
 
 /// The chip whose device file or label has this name.

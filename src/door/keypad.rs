@@ -59,7 +59,8 @@ const KEYS: [[Key; 3]; 4] = [
 
 /// What keys are typed on.
 pub trait Keys {
-    /// The key that went down since the last call. Never waits; call it every [`SCAN`] or more often.
+    /// The key that went down since the last call. A key that is down at the start, or when the pins answer again, is told
+    /// when it goes down anew. Never waits; call it every [`SCAN`] or more often.
     fn next(&mut self, now: Duration) -> Option<Key>;
 
     /// Whether it does not answer.
@@ -71,8 +72,10 @@ pub trait Keys {
 pub struct Keypad<O, I> {
     rows: [O; 4],
     columns: [I; 3],
-    seen: Option<Key>,
-    down: Option<Key>,
+    /// What the last look saw; `None`: the pins did not answer, or nobody looked yet.
+    seen: Option<Option<Key>>,
+    /// What two looks saw; `None` as well.
+    down: Option<Option<Key>>,
     scan_at: Duration,
     broken: bool,
 }
@@ -107,14 +110,14 @@ impl<O: OutputPin, I: InputPin> Keys for Keypad<O, I> {
             return None;
         }
         self.scan_at = now + SCAN;
-        let scanned = self.scan();
-        self.broken = scanned.is_none();
-        let seen = scanned.flatten();
-        if core::mem::replace(&mut self.seen, seen) != seen || self.down == seen {
+        let seen = self.scan();
+        self.broken = seen.is_none();
+        let is_steady = core::mem::replace(&mut self.seen, seen) == seen;
+        if !is_steady && !self.broken {
             return None;
         }
-        self.down = seen;
-        seen
+        let before = core::mem::replace(&mut self.down, seen);
+        seen?.filter(|_| before.is_some() && before != seen)
     }
 
     fn is_broken(&self) -> bool {
@@ -159,105 +162,145 @@ impl Typed {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lines::CHECK;
+    use super::super::renewed::plug::{now, set_now};
+    use super::super::renewed::{Lost, Renewed};
     use super::*;
-    use embedded_hal::digital::{Error, ErrorKind, ErrorType};
+    use embedded_hal::digital::ErrorType;
     use std::cell::Cell;
+    use std::rc::Rc;
 
-    /// Which keys are down, which row is driven, and whether its chip is gone.
+    /// Which keys are down, which row is driven, whether its chip is unplugged, and how often that was plugged in.
     #[derive(Default)]
     struct Board {
         down: Cell<[[bool; 3]; 4]>,
         row: Cell<Option<usize>>,
-        gone: Cell<bool>,
+        is_out: Cell<bool>,
+        plugged: Cell<u32>,
     }
 
-    #[derive(Debug)]
-    struct Gone;
+    impl Board {
+        /// Presses the keys at these rows and columns, and no others.
+        fn press(&self, keys: &[(usize, usize)]) {
+            let mut down = [[false; 3]; 4];
+            keys.iter().for_each(|(row, column)| down[*row][*column] = true);
+            self.down.set(down);
+        }
 
-    impl Error for Gone {
-        fn kind(&self) -> ErrorKind {
-            ErrorKind::Other
+        fn plug(&self) {
+            self.is_out.set(false);
+            self.plugged.set(self.plugged.get() + 1);
         }
     }
 
-    struct Row<'a>(&'a Board, usize);
-    struct Column<'a>(&'a Board, usize);
-
-    impl ErrorType for Row<'_> {
-        type Error = Gone;
+    /// A row or a column.
+    struct Pin {
+        board: Rc<Board>,
+        place: usize,
+        plugged: u32,
     }
 
-    impl ErrorType for Column<'_> {
-        type Error = Gone;
+    impl Pin {
+        fn take(board: &Rc<Board>, place: usize) -> Option<Self> {
+            let plugged = board.plugged.get();
+            (!board.is_out.get()).then(|| Self { board: board.clone(), place, plugged })
+        }
+
+        fn board(&self) -> Result<&Board, Lost> {
+            let is_there = !self.board.is_out.get() && self.board.plugged.get() == self.plugged;
+            if is_there { Ok(&self.board) } else { Err(Lost) }
+        }
     }
 
-    impl OutputPin for Row<'_> {
-        fn set_low(&mut self) -> Result<(), Gone> {
-            self.0.row.set(Some(self.1));
+    impl ErrorType for Pin {
+        type Error = Lost;
+    }
+
+    impl OutputPin for Pin {
+        fn set_low(&mut self) -> Result<(), Lost> {
+            self.board()?.row.set(Some(self.place));
             Ok(())
         }
 
-        fn set_high(&mut self) -> Result<(), Gone> {
-            self.0.row.set(None);
+        fn set_high(&mut self) -> Result<(), Lost> {
+            self.board()?.row.set(None);
             Ok(())
         }
     }
 
-    impl InputPin for Column<'_> {
-        fn is_high(&mut self) -> Result<bool, Gone> {
+    impl InputPin for Pin {
+        fn is_high(&mut self) -> Result<bool, Lost> {
             self.is_low().map(|low| !low)
         }
 
-        fn is_low(&mut self) -> Result<bool, Gone> {
-            if self.0.gone.get() {
-                return Err(Gone);
-            }
-            Ok(self.0.row.get().is_some_and(|row| self.0.down.get()[row][self.1]))
+        fn is_low(&mut self) -> Result<bool, Lost> {
+            let board = self.board()?;
+            Ok(board.row.get().is_some_and(|row| board.down.get()[row][self.place]))
         }
     }
 
-    fn keypad(board: &Board) -> Keypad<Row<'_>, Column<'_>> {
-        Keypad::new([0, 1, 2, 3].map(|row| Row(board, row)), [0, 1, 2].map(|column| Column(board, column)))
+    fn keypad(board: &Rc<Board>) -> Keypad<Renewed<Pin>, Renewed<Pin>> {
+        let pin = |place| {
+            let there = board.clone();
+            let pin = Pin::take(board, place).expect("plugged in");
+            Renewed::new(pin, now, move |_| Pin::take(&there, place))
+        };
+        Keypad::new([0, 1, 2, 3].map(pin), [0, 1, 2].map(pin))
+    }
+
+    /// Looks five times from a time on, while these keys are down.
+    fn look(
+        keypad: &mut impl Keys,
+        board: &Board,
+        from: Duration,
+        keys: &[(usize, usize)],
+    ) -> (Vec<Key>, bool) {
+        board.press(keys);
+        let mut at = |step| {
+            set_now(from + SCAN * step);
+            keypad.next(now())
+        };
+        let told = (0..5).filter_map(&mut at).collect();
+        (told, keypad.is_broken())
     }
 
     #[test]
     fn a_key_that_bounces_is_told_once() {
-        let board = Board::default();
+        let board = Rc::default();
         let mut keypad = keypad(&board);
-        let mut down = [[false; 3]; 4];
-        down[1][2] = true;
-        let levels = [down, [[false; 3]; 4], down, down, down, [[false; 3]; 4], [[false; 3]; 4], down, down];
+        let (up, down): (&[_], &[_]) = (&[], &[(1, 2)]);
+        let levels = [down, down, up, up, down, up, down, down, down, up, up, down, down];
         let mut told = Vec::new();
-        for (step, level) in levels.into_iter().enumerate() {
-            board.down.set(level);
+        for (step, keys) in levels.into_iter().enumerate() {
+            board.press(keys);
             told.extend(keypad.next(SCAN * step as u32).map(|key| (step, key)));
             assert_eq!(keypad.next(SCAN * step as u32), None, "too soon to look again");
         }
-        assert_eq!(told, [(3, Key::Digit(6)), (8, Key::Digit(6))]);
+        assert_eq!(told, [(7, Key::Digit(6)), (12, Key::Digit(6))], "it was held at the start");
     }
 
     #[test]
-    fn a_keypad_that_does_not_answer_presses_no_key_and_says_so_until_it_answers_again() {
-        let board = Board::default();
+    fn a_keypad_that_was_unplugged_says_so_and_its_keys_are_heard_again_once_it_is_back() {
+        let (second, key) = (CHECK.as_secs(), [(2, 1)]);
+        let at = |seconds| Duration::from_secs(seconds * second);
+        let board = Rc::default();
         let mut keypad = keypad(&board);
-        let mut down = [[false; 3]; 4];
-        down[2][1] = true;
-        board.down.set(down);
-        board.gone.set(true);
-        assert!((0..5).all(|step| keypad.next(SCAN * step).is_none()) && keypad.is_broken());
-        board.gone.set(false);
-        let told: Vec<Key> = (5..10).filter_map(|step| keypad.next(SCAN * step)).collect();
-        assert_eq!((told.as_slice(), keypad.is_broken()), (&[Key::Digit(8)][..], false));
+        assert_eq!(look(&mut keypad, &board, at(0), &[]), (vec![], false));
+        board.is_out.set(true);
+        assert_eq!(look(&mut keypad, &board, at(1), &key), (vec![], true));
+        board.plug();
+        assert_eq!(look(&mut keypad, &board, at(2), &key), (vec![], false), "it was held meanwhile");
+        assert_eq!(look(&mut keypad, &board, at(3), &[]), (vec![], false));
+        assert_eq!(look(&mut keypad, &board, at(4), &key), (vec![Key::Digit(8)], false));
     }
 
     #[test]
     fn two_keys_at_once_are_none() {
-        let board = Board::default();
+        let board = Rc::default();
         let mut keypad = keypad(&board);
-        let mut down = [[false; 3]; 4];
-        (down[0][0], down[3][2]) = (true, true);
-        board.down.set(down);
-        assert!((0..5).all(|step| keypad.next(SCAN * step).is_none()));
+        assert_eq!(look(&mut keypad, &board, Duration::ZERO, &[]), (vec![], false));
+        let both = [(0, 0), (3, 2)];
+        assert_eq!(look(&mut keypad, &board, Duration::from_secs(1), &both), (vec![], false));
     }
 
     #[test]

@@ -53,6 +53,13 @@ impl<P: OutputPin> Lights<P> {
         Self { green, red, buzzer, pattern: Signal::Rest.pattern(), since: Duration::ZERO }
     }
 
+    /// Takes no pin to be what it was set to.
+    pub(super) fn forget(&mut self) {
+        for light in [&mut self.green, &mut self.red, &mut self.buzzer].into_iter().flatten() {
+            light.lit = None;
+        }
+    }
+
     /// Shows `pattern` from `now` on, from its first beat.
     ///
     /// # Errors

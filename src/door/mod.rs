@@ -35,6 +35,7 @@ pub mod pins;
 mod procedure;
 pub mod proof;
 mod recognition;
+pub mod renewed;
 pub mod signal;
 pub mod strike;
 

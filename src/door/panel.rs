@@ -5,6 +5,7 @@ use core::time::Duration;
 use embedded_hal::digital::OutputPin;
 
 use super::lights::Lights;
+use super::lines::CHECK;
 use super::pins::StrikeGuard;
 use super::signal::Pattern;
 
@@ -20,12 +21,14 @@ pub trait Panel {
     fn is_broken(&self) -> bool;
 }
 
-/// A panel of pins.
+/// A panel of pins. Each is set anew once a second: a chip that was unplugged came back without its levels.
 #[derive(Debug)]
 pub struct PinPanel<P: OutputPin> {
     strike: StrikeGuard<P>,
     lights: Lights<P>,
     wanted: bool,
+    /// When every pin is set anew, whatever it was set to.
+    renew_at: Duration,
     strike_broken: bool,
     lights_broken: bool,
 }
@@ -34,7 +37,14 @@ impl<P: OutputPin> PinPanel<P> {
     /// A panel of a released strike and dark lights.
     #[must_use]
     pub fn new(strike: StrikeGuard<P>, lights: Lights<P>) -> Self {
-        Self { strike, lights, wanted: false, strike_broken: false, lights_broken: false }
+        Self {
+            strike,
+            lights,
+            wanted: false,
+            renew_at: Duration::ZERO,
+            strike_broken: false,
+            lights_broken: false,
+        }
     }
 }
 
@@ -49,7 +59,12 @@ impl<P: OutputPin> Panel for PinPanel<P> {
     }
 
     fn watch(&mut self, now: Duration) {
-        if self.strike_broken {
+        let renews = now >= self.renew_at;
+        if renews {
+            self.renew_at = now + CHECK;
+            self.lights.forget();
+        }
+        if renews || self.strike_broken {
             self.strike(self.wanted, now);
         }
         self.strike_broken |= self.strike.enforce(now).is_err();
@@ -58,5 +73,40 @@ impl<P: OutputPin> Panel for PinPanel<P> {
 
     fn is_broken(&self) -> bool {
         self.strike_broken || self.lights_broken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lights::Light;
+    use super::super::renewed::plug::{Chip, set_now};
+    use super::super::signal::Signal;
+    use super::*;
+
+    #[test]
+    fn a_chip_that_was_unplugged_has_its_levels_again_within_a_second_of_its_return() {
+        const STRIKE: usize = 0;
+        const GREEN: usize = 1;
+        let chip = Chip::default();
+        let limit = Duration::from_secs(5);
+        let strike = StrikeGuard::new(chip.pin(STRIKE), false, limit).expect("plugged in");
+        let lights = Lights::new(Some(Light::new(chip.pin(GREEN), true)), None, None);
+        let mut panel = PinPanel::new(strike, lights);
+        let at = |panel: &mut PinPanel<_>, milliseconds| {
+            let now = Duration::from_millis(milliseconds);
+            set_now(now);
+            panel.watch(now);
+        };
+        panel.show(Signal::Welcome.pattern(), Duration::ZERO);
+        at(&mut panel, 0);
+        assert!(chip.is_high(STRIKE) && chip.is_high(GREEN), "current holds a fail-safe lock");
+        chip.unplug();
+        at(&mut panel, 1000);
+        assert!(panel.is_broken());
+        chip.plug();
+        for step in 0..=8 {
+            at(&mut panel, 1100 + 125 * step);
+        }
+        assert!(chip.is_high(STRIKE) && chip.is_high(GREEN) && !panel.is_broken());
     }
 }

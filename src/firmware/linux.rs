@@ -5,7 +5,6 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gpiocdev_embedded_hal::OutputPin;
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use thiserror::Error;
@@ -24,12 +23,13 @@ use crate::board::schema::{self, Active, Bias, Line, Outputs};
 use crate::camera::v4l::{V4l, V4lSettings};
 use crate::camera::watched::WatchedCamera;
 use crate::camera::{Camera, CameraError};
-use crate::door::gpio::{GpioError, GpioInputs, Pull, Wire, column, row};
+use crate::door::gpio::{self, GpioError, GpioInputs, Pull, Wire};
 use crate::door::inputs::Input;
 use crate::door::keypad::{Keypad, Keys};
 use crate::door::lights::{Light, Lights};
 use crate::door::panel::PinPanel;
 use crate::door::pins::StrikeGuard;
+use crate::door::renewed::Lost;
 
 pub use crate::door::gpio::look_up;
 
@@ -44,7 +44,7 @@ pub enum LinuxError {
     Gpio(#[from] GpioError),
     /// The strike cannot be released.
     #[error("the strike's line cannot be set")]
-    Strike(#[source] gpiocdev_embedded_hal::Error),
+    Strike(#[source] Lost),
     /// The loop.
     #[error(transparent)]
     Service(#[from] ServiceError),
@@ -126,20 +126,20 @@ fn wire(line: &Line) -> Wire {
     Wire { line: line.name.0, active_low: line.active == Active::Low, pull }
 }
 
-fn strike(board: &Board) -> Result<StrikeGuard<OutputPin>, LinuxError> {
+fn strike(board: &Board) -> Result<StrikeGuard<gpio::Output>, LinuxError> {
     let opens_at_high = opens_at_high(&board.lock);
-    let pin = wire(&board.lock.line).output(!opens_at_high)?;
+    let pin = wire(&board.lock.line).output(!opens_at_high, monotonic)?;
     let limit = Duration::from_millis(board.lock.pulse_limit_ms);
     StrikeGuard::new(pin, opens_at_high, limit).map_err(LinuxError::Strike)
 }
 
-fn panel(board: &Board) -> Result<PinPanel<OutputPin>, LinuxError> {
-    let light = |line: &Line| -> Result<Option<Light<OutputPin>>, GpioError> {
+fn panel(board: &Board) -> Result<PinPanel<gpio::Output>, LinuxError> {
+    let light = |line: &Line| -> Result<Option<Light<gpio::Output>>, GpioError> {
         if !line.is_wired() {
             return Ok(None);
         }
         let lit_is_high = line.active == Active::High;
-        wire(line).output(!lit_is_high).map(|pin| Some(Light::new(pin, lit_is_high)))
+        wire(line).output(!lit_is_high, monotonic).map(|pin| Some(Light::new(pin, lit_is_high)))
     };
     let Outputs { green, red, buzzer } = &board.outputs;
     let lights = Lights::new(light(green)?, light(red)?, light(buzzer)?);
@@ -165,6 +165,7 @@ fn keypad(board: &Board) -> Result<Option<Box<dyn Keys>>, GpioError> {
     let Some(schema::Keypad { rows: [a, b, c, d], columns: [e, f, g] }) = board.access.keypad else {
         return Ok(None);
     };
+    let (row, column) = (|line| gpio::row(line, monotonic), |line| gpio::column(line, monotonic));
     let rows = [row(a.0)?, row(b.0)?, row(c.0)?, row(d.0)?];
     Ok(Some(Box::new(Keypad::new(rows, [column(e.0)?, column(f.0)?, column(g.0)?]))))
 }
