@@ -52,7 +52,8 @@ const FLASH_EXAMPLES: &str = "Examples:
   facelatchd --link lock.tty --state lock/           a simulated lock, in another terminal, for
   facelatch flash models.flm --port lock.tty
 
-The lock works on meanwhile. A cable that was pulled, or a power cut: run the same command again, it goes on.";
+The lock works on meanwhile. When the line breaks off, it is taken up again where it stopped, while that brings anything and six
+times more. After that, and after a power cut of this computer: run the same command again, it goes on.";
 
 const PEOPLE_EXAMPLES: &str = "Examples:
   facelatch people list

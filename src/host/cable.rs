@@ -45,6 +45,16 @@ pub enum CableError {
     /// The lock or the line.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The line broke off in the middle, and stayed so.
+    #[error(
+        "the line broke off, and {retries} more attempts brought nothing: {last}; check the cable and run the same command again, it goes on where it stopped"
+    )]
+    BrokeOff {
+        /// More attempts.
+        retries: u32,
+        /// How it broke off last.
+        last: ClientError,
+    },
     /// The owner's key.
     #[error(transparent)]
     Key(#[from] KeyFileError),
@@ -82,14 +92,9 @@ impl CableError {
         match self {
             Self::Unfit { .. } | Self::NotImported => 1,
             Self::Port(_) | Self::Silent { .. } => 3,
-            Self::Client(error) => match error {
-                ClientError::Silent { .. }
-                | ClientError::Noisy { .. }
-                | ClientError::Port(_)
-                | ClientError::Stuck { .. }
-                | ClientError::Slow { .. } => 4,
-                _ => 1,
-            },
+            Self::BrokeOff { .. } | Self::Client(ClientError::Slow { .. }) => 4,
+            Self::Client(error) if error.is_of_the_line() => 4,
+            Self::Client(_) => 1,
             Self::Key(_)
             | Self::Package(_)
             | Self::Backup(_)

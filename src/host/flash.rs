@@ -3,7 +3,8 @@
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,9 +15,11 @@ use super::info::{self, InfoError};
 use super::keygen::Owner;
 use super::output::{Form, Json};
 use crate::update::acceptance::Terms;
+use crate::update::client::{Client, ClientError};
 use crate::update::message::{About, Stage};
 use crate::update::owner::OwnerKey;
 use crate::update::package::{Manifest, Package};
+use crate::update::retries::Retries;
 use crate::update::upload::{Upload, Uploaded, Watch};
 
 /// What to flash, and where to.
@@ -43,19 +46,26 @@ struct Flashed {
     embedding_id: u32,
     bytes: usize,
     repeated: u64,
+    /// How often it was taken up again after the line broke off.
+    retries: u32,
     seconds: f64,
 }
 
 impl fmt::Display for Flashed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { version, bytes, repeated, seconds, .. } = self;
-        match self.result {
-            "already" => write!(f, "skipped: the lock has version {version} already, it is the active one"),
-            _ => write!(
-                f,
-                "version {version} is active: {} KiB in {seconds:.0} s, {repeated} pieces sent twice",
-                bytes / 1024
-            ),
+        let Self { version, bytes, repeated, retries, seconds, .. } = self;
+        if self.result == "already" {
+            return write!(f, "skipped: the lock has version {version} already, it is the active one");
+        }
+        let kibibytes = bytes / 1024;
+        write!(
+            f,
+            "version {version} is active: {kibibytes} KiB in {seconds:.0} s, {repeated} pieces sent twice"
+        )?;
+        match retries {
+            0 => Ok(()),
+            1 => write!(f, "; taken up again once"),
+            more => write!(f, "; taken up again {more} times"),
         }
     }
 }
@@ -69,27 +79,47 @@ pub fn run(options: &FlashOptions, out: &mut dyn Write) -> Result<(), CableError
     let bytes = info::read(&options.file)?;
     let damaged = |source| InfoError::Package { path: options.file.clone(), source };
     let manifest = Package::open(&bytes, &key.public()).map_err(damaged)?.manifest;
-    let flashed = options.cable.with(|client| {
+    let (version, embedding_id) = (manifest.version, manifest.embedding_id);
+    let upload = Upload { package: &bytes, version, embedding_id, key: &key };
+    let mut follower = Follower::new(bytes.len(), options.yes);
+    let (began, mut retries) = (Instant::now(), Retries::default());
+    let uploaded = insist(&options.cable, &mut retries, &mut follower, |client, follower| {
         fits(&manifest, bytes.len(), client.about(), &key)?;
-        let began = Instant::now();
-        let package = Upload {
-            package: &bytes,
-            version: manifest.version,
-            embedding_id: manifest.embedding_id,
-            key: &key,
-        };
-        let mut follower = Follower::new(bytes.len(), options.yes);
-        let uploaded = package.run(client, &mut follower);
-        follower.bar.finish_and_clear();
-        let (result, repeated) = match uploaded? {
-            Uploaded::Confirmed { repeated } => ("confirmed", repeated),
-            Uploaded::Already => ("already", 0),
-        };
-        let (version, embedding_id) = (manifest.version, manifest.embedding_id);
-        let seconds = began.elapsed().as_secs_f64();
-        Ok(Flashed { result, version, embedding_id, bytes: bytes.len(), repeated, seconds })
-    })?;
+        Ok(upload.run(client, follower)?)
+    });
+    follower.bar.finish_and_clear();
+    let (result, repeated) = match uploaded? {
+        Uploaded::Confirmed { repeated } => ("confirmed", repeated),
+        Uploaded::Already => ("already", 0),
+    };
+    let (retries, seconds) = (retries.granted(), began.elapsed().as_secs_f64());
+    let flashed = Flashed { result, version, embedding_id, bytes: bytes.len(), repeated, retries, seconds };
     Ok(Form::of(options.form.json).tell(&flashed, out)?)
+}
+
+/// Takes the transfer up again when the line broke off, and when the port is not there again at once.
+fn insist(
+    cable: &Cable,
+    retries: &mut Retries,
+    follower: &mut Follower,
+    attempt: impl Fn(&mut Client<'_>, &mut Follower) -> Result<Uploaded, CableError>,
+) -> Result<Uploaded, CableError> {
+    let mut before = None;
+    loop {
+        let last = match (cable.with(|client| attempt(client, follower)), before) {
+            (Ok(uploaded), _) => return Ok(uploaded),
+            (Err(CableError::Client(error)), _) if error.is_of_the_line() => error,
+            // The lock was there, and may come back.
+            (Err(CableError::Port(_) | CableError::Silent { .. }), Some(before)) => before,
+            (Err(error), _) => return Err(error),
+        };
+        let Some(pause) = retries.again(follower.durable) else {
+            return Err(CableError::BrokeOff { retries: retries.granted(), last });
+        };
+        follower.broke_off(&last, pause);
+        before = Some(last);
+        thread::sleep(pause);
+    }
 }
 
 /// Refuses here what the lock would refuse after the transfer.
@@ -106,6 +136,8 @@ fn fits(manifest: &Manifest, bytes: usize, about: &About, key: &OwnerKey) -> Res
 /// Shows how far it is.
 struct Follower {
     bar: ProgressBar,
+    /// Bytes that the lock has for good.
+    durable: u32,
     yes: bool,
     is_terminal: bool,
 }
@@ -117,7 +149,12 @@ impl Follower {
         )
         .expect("the template is fixed");
         let bar = ProgressBar::new(bytes as u64).with_style(style).with_message("greeting");
-        Self { bar, yes, is_terminal: io::stderr().is_terminal() }
+        Self { bar, durable: 0, yes, is_terminal: io::stderr().is_terminal() }
+    }
+
+    fn broke_off(&self, error: &ClientError, pause: Duration) {
+        let seconds = pause.as_secs();
+        self.tell(&format!("the line broke off ({error}); in {seconds} s it goes on where it stopped"));
     }
 
     fn tell(&self, words: &str) {
@@ -142,16 +179,19 @@ impl Watch for Follower {
             self.tell("nothing was sent; add --yes to go on");
             return false;
         }
-        self.bar.suspend(|| {
+        // Asked once, whatever becomes of the line.
+        self.yes = self.bar.suspend(|| {
             eprint!("Go on? [y/N] ");
             let mut line = String::new();
             io::stdin().read_line(&mut line).is_ok() && matches!(line.trim(), "y" | "Y" | "yes")
-        })
+        });
+        self.yes
     }
 
     fn sent(&mut self, durable: u32, _bytes: u32, baud: u32) {
         self.bar.set_message(format!("sending at {baud} baud"));
         self.bar.set_position(u64::from(durable));
+        self.durable = durable;
     }
 
     fn stage(&mut self, stage: &Stage) {

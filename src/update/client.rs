@@ -92,9 +92,7 @@ pub enum ClientError {
     #[error("the lock gave an answer that does not fit the question: update its firmware or this program")]
     Answer,
     /// The transfer does not get on.
-    #[error(
-        "the transfer does not get on: {durable} of {bytes} bytes after several attempts; run the same command again, it goes on where it stopped"
-    )]
+    #[error("the transfer does not get on: {durable} of {bytes} bytes after several attempts")]
     Stuck {
         /// Bytes that the lock has.
         durable: u32,
@@ -125,6 +123,14 @@ pub enum ClientError {
     /// What came cannot be opened.
     #[error(transparent)]
     Sealed(#[from] SealError),
+}
+
+impl ClientError {
+    /// Whether it comes from the line, which may be better the next time.
+    #[must_use]
+    pub fn is_of_the_line(&self) -> bool {
+        matches!(self, Self::Silent { .. } | Self::Noisy { .. } | Self::Port(_) | Self::Stuck { .. })
+    }
 }
 
 /// A session with a lock.

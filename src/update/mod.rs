@@ -18,6 +18,7 @@ pub mod message;
 pub mod owner;
 pub mod package;
 pub mod questions;
+pub mod retries;
 pub mod sealed;
 #[cfg(feature = "serial")]
 pub mod serial;

@@ -1,15 +1,18 @@
 //! Uploads over lines that lose, flip, repeat, delay and cut, and what they take on good ones.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
-use facelatch::update::client::{Client, ClientError, PATIENCE};
+use facelatch::update::client::{Client, ClientError, PATIENCE, Wire};
 use facelatch::update::package::unseal;
+use facelatch::update::retries::Retries;
 use facelatch::update::upload::{Upload, Uploaded};
 use sha2::{Digest, Sha256};
 
 use crate::cuts::owned;
 use crate::desk::{Desk, Running};
-use crate::line::{Dice, Faults, Line};
+use crate::line::{Dice, FarEnd, Faults, Line};
 use crate::lock::MemoryLock;
 use crate::students::Student;
 use crate::{Notes, key, package, upload};
@@ -34,14 +37,29 @@ fn faults_of(seed: u64) -> Faults {
     }
 }
 
+/// An upload that is taken up again as `facelatch flash` does it.
+fn insist<E: FarEnd>(line: &mut Line<E>, upload: &Upload<'_>) -> Result<Uploaded, ClientError> {
+    let (mut retries, mut notes) = (Retries::default(), Notes::default());
+    loop {
+        let sent = Client::connect(line, 115_200, PATIENCE)
+            .and_then(|mut client| upload.run(&mut client, &mut notes));
+        let error = match sent {
+            Err(error) if error.is_of_the_line() => error,
+            other => return other,
+        };
+        let Some(pause) = retries.again(notes.durable) else { return Err(error) };
+        let until = line.now + pause;
+        while line.receive(&mut [0; 64], until)? > 0 {}
+    }
+}
+
 fn run(seed: u64) -> (Result<Uploaded, ClientError>, MemoryLock, Vec<u8>, Duration) {
     let key = key();
     let mut lock = MemoryLock::new(Some(key.public()));
     lock.unit = if seed.is_multiple_of(4) { 64 << 10 } else { 4096 };
     let bytes = package(20_000 + Dice::new(seed).below(80_000) as usize, seed);
     let mut line = lock.line(seed, faults_of(seed), 115_200);
-    let result = Client::connect(&mut line, 115_200, PATIENCE)
-        .and_then(|mut client| upload(&bytes, &key).run(&mut client, &mut Notes::default()));
+    let result = insist(&mut line, &upload(&bytes, &key));
     let took = line.now;
     (result, lock, bytes, took)
 }
@@ -55,39 +73,59 @@ fn seeds(usual: u64) -> std::ops::Range<u64> {
     }
 }
 
+/// How seeds ended.
+#[derive(Default)]
+struct Tally {
+    complete: u32,
+    stopped: u32,
+    /// Of these, cables that were pulled for good.
+    pulled: u32,
+    /// By the first word of the error.
+    reasons: BTreeMap<String, u32>,
+}
+
+impl Tally {
+    /// Whether it is complete. What a bad line ends with must be clear.
+    fn note(&mut self, seed: u64, result: &Result<Uploaded, ClientError>) -> bool {
+        let Err(error) = result else {
+            self.complete += 1;
+            return true;
+        };
+        // A lock that is started anew thrice while a package is on trial takes it back.
+        let of_the_lock = matches!(error, ClientError::Lock(_) | ClientError::RolledBack { .. });
+        assert!(error.is_of_the_line() || of_the_lock, "seed {seed}: {error}");
+        let word = format!("{error:?}").split([' ', '(']).next().unwrap_or_default().to_owned();
+        *self.reasons.entry(word).or_default() += 1;
+        self.stopped += 1;
+        self.pulled += u32::from(faults_of(seed).pulled_at.is_some());
+        false
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { complete, stopped, pulled, reasons } = self;
+        write!(
+            f,
+            "{complete} complete, {stopped} stopped with an error {reasons:?}, of these {pulled} with the cable pulled for good"
+        )
+    }
+}
+
 #[test]
 fn every_seed_of_line_faults_ends_with_the_old_or_the_new_package_and_says_which() {
-    let (mut complete, mut stopped, mut longest) = (0, 0, Duration::ZERO);
+    let (mut tally, mut longest) = (Tally::default(), Duration::ZERO);
     for seed in seeds(200) {
         let (result, lock, bytes, took) = run(seed);
         let new: [u8; 32] = Sha256::digest(&bytes).into();
         assert!(lock.active == [0; 32] || lock.active == new, "seed {seed}: wrong bytes are active");
-        match result {
-            Ok(_) => {
-                assert_eq!(lock.active, new, "seed {seed}: complete, but not active");
-                complete += 1;
-            }
-            Err(error) => {
-                must_be_clear(seed, &error);
-                stopped += 1;
-            }
+        if tally.note(seed, &result) {
+            assert_eq!(lock.active, new, "seed {seed}: complete, but not active");
         }
         longest = longest.max(took);
     }
-    println!(
-        "{complete} complete, {stopped} stopped with an error; the longest took {} s of line time",
-        longest.as_secs()
-    );
-    assert!(complete > stopped, "{complete} complete, {stopped} stopped");
-}
-
-/// What a bad line may end with.
-fn must_be_clear(seed: u64, error: &ClientError) {
-    let of_the_line =
-        matches!(error, ClientError::Silent { .. } | ClientError::Noisy { .. } | ClientError::Stuck { .. });
-    // A lock that is started anew thrice while a package is on trial takes it back.
-    let of_the_lock = matches!(error, ClientError::Lock(_) | ClientError::RolledBack { .. });
-    assert!(of_the_line || of_the_lock, "seed {seed}: {error}");
+    println!("{tally}; the longest took {} s of line time", longest.as_secs());
+    assert!(tally.complete > tally.stopped, "{tally}");
 }
 
 /// The whole device at the other end of the line, between two small embedders; with `FACELATCH_LINE_PACKAGE=release` from an
@@ -100,36 +138,25 @@ fn every_seed_of_line_faults_leaves_the_device_with_the_old_or_the_new_models_an
     let (flash, bytes, key) = (owned(old, 1, 0), new.package(5, &["sim"], &key()), key());
     let manifest = unseal(&bytes, &key.public()).unwrap().manifest;
     let upload = Upload { package: &bytes, version: 5, embedding_id: manifest.embedding_id, key: &key };
-    let (mut complete, mut stopped) = (0, 0);
+    let mut tally = Tally::default();
     for seed in seeds(20) {
         let mut desk = Desk::new(flash.clone(), old);
         let mut line = Line::new(seed, faults_of(seed), 115_200, &mut desk);
-        let result = Client::connect(&mut line, 115_200, PATIENCE)
-            .and_then(|mut client| upload.run(&mut client, &mut Notes::default()));
+        let result = insist(&mut line, &upload);
         let mut after = Running::start(desk.cut(), old, Duration::ZERO);
         let version = after.version();
-        match result {
-            Ok(_) => {
-                assert_eq!(version, 5, "seed {seed}: complete, but not active");
-                complete += 1;
-            }
-            Err(error) => {
-                must_be_clear(seed, &error);
-                assert!(version == 0 || version == 5, "seed {seed}: version {version}");
-                stopped += 1;
-            }
+        if tally.note(seed, &result) {
+            assert_eq!(version, 5, "seed {seed}: complete, but not active");
         }
+        assert!(version == 0 || version == 5, "seed {seed}: version {version}");
         after.settle(Duration::ZERO);
         after.expect_everybody(1, &format!("seed {seed}"));
         if seed % 50 == 49 {
-            println!("seed {seed}: {complete} complete, {stopped} stopped so far");
+            println!("up to seed {seed}: {tally}");
         }
     }
-    println!(
-        "{} bytes to the whole device: {complete} complete, {stopped} stopped with an error",
-        bytes.len()
-    );
-    assert!(complete > stopped, "{complete} complete, {stopped} stopped");
+    println!("{} bytes to the whole device: {tally}", bytes.len());
+    assert!(tally.complete > tally.stopped, "{tally}");
 }
 
 /// Share of the line's rate that a transfer of 1.3 MB reaches, and segments sent again.

@@ -74,8 +74,11 @@ impl Drop for Firmware {
     }
 }
 
-/// The owner's part of the bundled scene, and a stranger: the doorway, an enrolment by the button, a homecoming, a refusal.
-fn film(folder: &Path) {
+const PRESS: [(u32, &str); 2] = [(2_500, "button_press"), (2_700, "button_release")];
+
+/// The owner's part of the bundled scene, and a stranger: the doorway, an enrolment if the button is pressed, a homecoming, a
+/// refusal.
+fn film(folder: &Path, events: &[(u32, &str)]) {
     fs::create_dir(folder).unwrap();
     let scene = Path::new(env!("CARGO_MANIFEST_DIR")).join("boards/sim/scene.mjpeg");
     let bytes = fs::read(scene).unwrap();
@@ -83,8 +86,8 @@ fn film(folder: &Path) {
         bytes.windows(3).enumerate().filter(|(_, at)| at == b"\xff\xd8\xff").map(|(at, _)| at).collect();
     assert_eq!(starts.len(), 450, "the scene has 450 frames");
     fs::write(folder.join("film.mjpeg"), &bytes[..starts[189]]).unwrap();
-    let events = [(2_500, "button_press"), (2_700, "button_release")];
-    let events = events.map(|(at, kind)| format!("[[event]]\nat_ms = {at}\nkind = \"{kind}\"\n")).concat();
+    let event = |(at, kind): &(u32, &str)| format!("[[event]]\nat_ms = {at}\nkind = \"{kind}\"\n");
+    let events: String = events.iter().map(event).collect();
     fs::write(folder.join("scene.toml"), format!("frames = \"film.mjpeg\"\nfps = 10\n{events}")).unwrap();
 }
 
@@ -93,15 +96,37 @@ struct Tool {
 }
 
 impl Tool {
+    /// A computer with the owner's key.
+    fn new(folder: &Path) -> Self {
+        let path = folder.join("owner.key");
+        let mut file: File =
+            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).unwrap();
+        file.write_all(key().to_pem().as_bytes()).unwrap();
+        Self { folder: folder.to_owned() }
+    }
+
+    /// Makes the owner's key that of the lock.
+    fn own(&self, firmware: &mut Firmware) {
+        firmware.press();
+        let until = Instant::now() + PATIENCE;
+        while !self.run(&[&["owner", "enrol"], &CABLE[..]].concat()).status.success() {
+            assert!(Instant::now() < until, "the button is never held");
+        }
+        firmware.press();
+    }
+
+    fn start(&self, arguments: &[&str]) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_facelatch"));
+        command.args(arguments).current_dir(&self.folder);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
     fn run(&self, arguments: &[&str]) -> Output {
         self.run_with(arguments, "")
     }
 
     fn run_with(&self, arguments: &[&str], input: &str) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_facelatch"));
-        command.args(arguments).current_dir(&self.folder);
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = self.start(arguments);
         // Whoever reads no input may have ended already.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         child.wait_with_output().unwrap()
@@ -156,11 +181,8 @@ const CABLE: [&str; 4] = ["--port", "lock.tty", "--key", "owner.key"];
 fn a_trained_embedder_follows_another_while_the_door_is_served_and_nobody_enrols_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    film(&path.join("film"));
-    let mut file: File =
-        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path.join("owner.key")).unwrap();
-    file.write_all(key().to_pem().as_bytes()).unwrap();
-    let tool = Tool { folder: path.to_owned() };
+    film(&path.join("film"), &PRESS);
+    let tool = Tool::new(path);
     tool.says(&["pack", "--version", "3", "--out", "new.flm", "--key", "owner.key"]);
 
     let mut firmware = Firmware::start(path, Student::Earlier.folder());
@@ -169,13 +191,7 @@ fn a_trained_embedder_follows_another_while_the_door_is_served_and_nobody_enrols
     let refused = tool.run(&[&["flash", "new.flm"], &CABLE[..]].concat());
     assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stderr));
     assert!(text(&refused.stderr).contains("facelatch owner enrol"), "{}", text(&refused.stderr));
-    firmware.press();
-    let own = [&["owner", "enrol"], &CABLE[..]].concat();
-    let until = Instant::now() + PATIENCE;
-    while !tool.run(&own).status.success() {
-        assert!(Instant::now() < until, "the button is never held");
-    }
-    firmware.press();
+    tool.own(&mut firmware);
 
     let opened = firmware.count("opened for person 1");
     let said = tool.says(&[&["flash", "new.flm"], &CABLE[..]].concat());
@@ -217,4 +233,30 @@ fn a_trained_embedder_follows_another_while_the_door_is_served_and_nobody_enrols
     asks_for_a_pin(&mut firmware, &tool);
     firmware.typed.write_all(b"q\n").unwrap();
     assert!(firmware.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_flash_goes_on_by_itself_after_the_lock_was_away_in_the_middle() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    film(&path.join("film"), &[]);
+    let tool = Tool::new(path);
+    fs::write(path.join("new.flm"), Student::Released.package(3, &[], &key())).unwrap();
+    let mut firmware = Firmware::start(path, Student::SmallA.folder());
+    tool.own(&mut firmware);
+    let flash = tool.start(&[&["flash", "new.flm"], &CABLE[..]].concat());
+    let until = Instant::now() + PATIENCE;
+    let written = || fs::read(path.join("state/flash")).unwrap().iter().filter(|byte| **byte != 0xFF).count();
+    while written() < 400_000 {
+        assert!(Instant::now() < until, "the package never arrives");
+    }
+    drop(firmware);
+    let mut firmware = Firmware::start(path, Student::SmallA.folder());
+    let output = flash.wait_with_output().unwrap();
+    let (said, complained) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{said}{complained}");
+    assert!(said.contains("version 3 is active") && said.contains("taken up again"), "{said}");
+    assert!(complained.contains("the line broke off"), "{complained}");
+    assert_eq!(firmware.count("package 3 is confirmed"), 1, "{}", firmware.told.join("\n"));
+    println!("{complained}{said}");
 }
