@@ -329,3 +329,37 @@ fn shells_and_the_manual_know_every_command() {
     assert!(!in_the_way.status.success());
     assert!(said(&in_the_way).1.contains("cannot make pages/facelatch-eval.1"));
 }
+
+/// What the tool's README shows of a command's output.
+fn shown(command: &str) -> Vec<&'static str> {
+    let readme = include_str!("../src/host/README.md");
+    let begin = format!("$ facelatch {command}");
+    let lines = readme.lines().skip_while(|line| *line != begin).skip(1);
+    lines.take_while(|line| !line.starts_with("$ ") && !line.starts_with("```")).collect()
+}
+
+/// A line with every key's fingerprint made the same.
+fn without_keys(line: &str) -> String {
+    let is_key = |word: &&str| word.len() == 16 && word.chars().all(|digit| digit.is_ascii_hexdigit());
+    line.split(' ').map(|word| if is_key(&word) { "KEY" } else { word }).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_readme_shows_what_commands_say_that_say_the_same_everywhere() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let key = ["--key", "owner.key"];
+    assert!(facelatch(folder.path(), &[&["keygen"], &key[..]].concat()).status.success());
+    let commands: [(&str, &[&str]); 3] =
+        [("models", &[]), ("pack --version 2 --note spring", &key), ("info models.flm", &key)];
+    for (command, more) in commands {
+        let arguments: Vec<&str> = command.split(' ').chain(more.iter().copied()).collect();
+        let (out, err) = said(&facelatch(folder.path(), &arguments));
+        let told: Vec<String> = out.lines().map(without_keys).collect();
+        let mut left = told.iter();
+        let shown = shown(command);
+        assert!(!shown.is_empty(), "the README does not show: facelatch {command}");
+        for line in shown.iter().filter(|line| line.trim() != "...").map(|line| without_keys(line)) {
+            assert!(left.any(|told| *told == line), "facelatch {command} does not say {line:?}: {out}{err}");
+        }
+    }
+}
