@@ -4,29 +4,15 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use facelatch::door::{
-    Agreement, ContactPolicy, DoorPolicy, EnrolPolicy, Event, LockoutPolicy, StrikePolicy,
-};
+use facelatch::board::BOARD;
+use facelatch::door::Event;
+use facelatch::firmware::device::policy_of;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{RngSeed, TestRunner};
 
 use crate::explore::{Happening, Model, Node, follow};
-use crate::{TICK, models, ticks};
-
-/// A policy with times as boards have them.
-const BOARD: DoorPolicy = DoorPolicy {
-    strike: StrikePolicy { pulse: ticks(12), limit: ticks(20) },
-    agreement: Agreement { needed: 3, counted: 5, refused_after: 8, gap: ticks(2) },
-    settle: ticks(3),
-    retry: ticks(120),
-    pin_patience: ticks(80),
-    show_result: ticks(6),
-    long_press: ticks(20),
-    contacts: ContactPolicy { grace: ticks(4), held_open: ticks(120), alarm: ticks(120) },
-    enrol: EnrolPolicy { templates: 4, spacing: ticks(2), patience: ticks(80) },
-    lockout: LockoutPolicy { failures: 5, first_delay: ticks(120), longest_delay: ticks(14_400) },
-};
+use crate::{TICK, models};
 
 /// Something that happens a few times in a row.
 type Step = (Happening, usize);
@@ -64,7 +50,8 @@ fn live(model: &Model, day: &[Step]) -> Result<(), String> {
 
 #[test]
 fn long_random_days_never_break_the_rules_and_always_end_locked() {
-    let model = Model { name: "days", policy: BOARD, people: 2, happenings: Vec::new(), flaw: None };
+    let model =
+        Model { name: "days", policy: policy_of(&BOARD), people: 2, happenings: Vec::new(), flaw: None };
     let mut config = ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() };
     if config.rng_seed == RngSeed::Random {
         config.rng_seed = RngSeed::Fixed(RandomState::new().hash_one(Duration::ZERO));
