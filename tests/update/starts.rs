@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use facelatch::door::Event;
+use facelatch::board::BOARD;
+use facelatch::door::{Event, Face, Sighting};
 use facelatch::flash::Map;
 use facelatch::update::client::{Client, ClientError, PATIENCE};
 use facelatch::update::message::{Answer, Request, Stage, WireError};
@@ -67,4 +68,22 @@ fn a_button_that_is_held_while_the_lock_starts_gives_it_to_nobody() {
     desk.running().expect_everybody(2, "after the refusal");
     desk.running().press();
     assert_eq!(ask(&mut desk, &Request::Reset), Answer::Done);
+}
+
+#[test]
+fn a_delay_that_ends_while_the_owner_changes_something_is_not_served_again() {
+    let mut running = Running::start(owned(Student::SmallA, 2, 0), Student::SmallA, Duration::ZERO);
+    let mut now = Duration::ZERO;
+    for track in 0..BOARD.lockout.failures {
+        for _ in 0..BOARD.recognition.frames_to_refuse {
+            now += Duration::from_millis(100);
+            let face = Face { track, captured_at: now, obstacle: None, person: None, same_as_pending: false };
+            running.device.happen(&Event::Seen(Sighting::One(face)), now);
+        }
+    }
+    let delay = running.device.door().locked_out_for();
+    assert_eq!(delay, Duration::from_millis(BOARD.lockout.first_delay_ms));
+    running.device.gallery_changed(now + delay);
+    let again = Running::start(running.cut(), Student::SmallA, Duration::ZERO);
+    assert_eq!(again.device.door().locked_out_for(), Duration::ZERO);
 }
