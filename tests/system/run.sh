@@ -14,6 +14,9 @@ if [ ! -x "$cache/cargo-deb/bin/cargo-deb" ]; then
 fi
 PATH=$cache/cargo-deb/bin:$PATH
 
+# The owner's tool for this computer, as the tests have built it; before the toolchain of the board takes its place.
+cargo build --quiet --locked --bin facelatch
+tool=${CARGO_TARGET_DIR:-target}/debug/facelatch
 eval "$(tests/arm/toolchain.sh)"
 kernel=$($here/kernel.sh)
 root=$($here/root.sh)
@@ -32,9 +35,6 @@ $here/initramfs.sh "$kernel" "$out/initramfs" "$out/facelatch.deb:opt/stage/face
   "$(echo "$kernel"/modules/*/extra/v4l2loopback.ko):opt/stage/v4l2loopback.ko" \
   $here/stage.service:etc/systemd/system/stage.service
 
-# The owner's tool for this computer, as the tests have built it.
-cargo build --quiet --locked --bin facelatch
-
 # The flash chip belongs to the lock from its second bank on: QEMU's first is the computer's own.
 qemu-system-aarch64 -M virt,dumpdtb="$out/board.dtb" -cpu cortex-a76 -m 512 -nodefaults -display none 2>/dev/null
 fdtput -p -t s "$out/board.dtb" /flash@0/partitions compatible fixed-partitions
@@ -48,4 +48,4 @@ head -c $((64 << 20)) /dev/zero | tr '\0' '\377' >"$out/flash.img"
 
 python3 $here/door.py --kernel "$kernel/vmlinuz" --initramfs "$out/initramfs" --device-tree "$out/board.dtb" \
   --disk "$out/disk.img" --flash "$out/flash.img" --board boards/qemu-virt.toml --scene boards/sim \
-  --tool target/debug/facelatch --out "$out"
+  --tool "$tool" --out "$out"
