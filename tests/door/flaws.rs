@@ -46,6 +46,10 @@ pub enum Flaw {
     GiverIsChosen,
     /// A button that is held while the device starts counts as pressed when it comes up.
     HeldButtonPresses,
+    /// It is not noticed that the button's line went away in the middle of a press.
+    LostPressesCount,
+    /// A press that is for something else counts as well.
+    TakenPressesCount,
     /// Everybody may administer.
     EverybodyAdministers,
     /// Any PIN is right.
@@ -69,7 +73,7 @@ pub enum Flaw {
 }
 
 /// All of them.
-pub const ALL: [Flaw; 28] = [
+pub const ALL: [Flaw; 30] = [
     Flaw::OldFramesCount,
     Flaw::PhotographsCount,
     Flaw::LateFramesEndNothing,
@@ -88,6 +92,8 @@ pub const ALL: [Flaw; 28] = [
     Flaw::LeaveLastsLong,
     Flaw::GiverIsChosen,
     Flaw::HeldButtonPresses,
+    Flaw::LostPressesCount,
+    Flaw::TakenPressesCount,
     Flaw::EverybodyAdministers,
     Flaw::WrongPinCounts,
     Flaw::PinIsNotAsked,
@@ -134,6 +140,8 @@ impl Flaw {
         let deaf = match self {
             Self::ExitWaitsForLockout => event == Event::Exit(true) && !door.locked_out_for().is_zero(),
             Self::ExitWaitsForPin => event == Event::Exit(true) && door.asks_pin_of().is_some(),
+            Self::LostPressesCount => event == Event::ButtonLost,
+            Self::TakenPressesCount => event == Event::PressTaken,
             Self::WrongPinIsFree => matches!(event, Event::Pin { right: false, .. }),
             Self::AskingHidesOthers => {
                 door.asks_pin_of().is_some()

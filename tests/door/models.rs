@@ -243,6 +243,7 @@ fn every_flaw_is_found() {
             Flaw::ExitWaitsForPulse | Flaw::SettlingHidesForcedDoor | Flaw::LeaveLastsLong => strike(),
             Flaw::GiverIsChosen | Flaw::EverybodyAdministers => procedures("procedures", 2),
             Flaw::LateFramesEndNothing | Flaw::HeldButtonPresses => procedures("procedures", 2),
+            Flaw::LostPressesCount | Flaw::TakenPressesCount => procedures("procedures", 2),
             Flaw::WrongPinCounts | Flaw::PinIsNotAsked | Flaw::HoursAreIgnored => second_factor(),
             Flaw::WrongPinIsFree | Flaw::PinIsAwaitedForLong | Flaw::PinSkipsLockout => second_factor(),
             Flaw::ExitWaitsForPin | Flaw::AskingHidesOthers => second_factor(),
