@@ -138,7 +138,7 @@ class Story:
     def new_models(self) -> None:
         """Over the cable: models with an embedder of other weights, while the door is served."""
         package = self.desk.folder / "other.flm"
-        self.desk.run("pack", "--version", "2", "--embedder", OTHER_EMBEDDER, "--out", package)
+        self.desk.run("pack", "--version", "2", "--embedder", OTHER_EMBEDDER, "--out", package, within=60)
         # As many bytes for an interrupt as the port can: an emulated one takes long.
         self.machine.tell("run echo 14 >/sys/class/tty/ttyS0/rx_trig_bytes")
         flash = self.desk.begin("flash", package, "--port", self.machine.cable)
@@ -218,7 +218,8 @@ def main() -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=Path, required=True)
     given = parser.parse_args()
     machine = Machine(Parts(**{part.name: getattr(given, part.name) for part in fields(Parts)}), given.out)
-    story = Story(machine, Desk(given.tool, given.out, machine), given.board, given.scene)
+    desk = Desk(given.tool, given.out, machine)
+    story = Story(machine, desk, given.board, given.scene)
     try:
         story.power_on()
         story.install()
@@ -239,6 +240,7 @@ def main() -> None:
         story.history.append(list(machine.events))
         sys.exit(f"the consoles are in {given.out}/boot-*.log")
     finally:
+        desk.leave()
         machine.end()
         draw(story.history, story.told, given.out / "timeline.svg")
     print(f"the whole story took {time.monotonic() - story.started:.0f} s; its timeline is {given.out}/timeline.svg")
