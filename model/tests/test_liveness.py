@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from facelatch_model import qdq
-from facelatch_model.liveness import attacks, collected, crops, measure, release
+from facelatch_model.liveness import attacks, collected, crops, measure, motion, release
 from facelatch_model.liveness.network import LivenessNet
 from facelatch_model.liveness.train import Library, Recipe, Training, augmented, float_scores
 
@@ -99,6 +99,23 @@ def test_a_track_is_of_one_person_and_of_pictures_that_look_alike() -> None:
     scores = np.where(light == 20, 0.0, 1.0) + np.repeat([0.0, 10.0], 16)
     assert np.allclose(measure.tracked(rows, scores, pictures, 8), scores)
     assert np.allclose(measure.tracked(rows, scores, pictures, 16), np.repeat([0.5, 10.5], 16))
+
+
+def test_a_turning_head_moves_unlike_a_picture_that_turns() -> None:
+    head = np.array([[-30, 0, 0], [30, 0, 0], [0, 30, -25], [-24, 60, -6], [24, 60, -6]], np.float64)
+
+    def visit(depth: float, seed: int) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        turns = np.radians(rng.uniform(-20, 20, 8))
+        shape = head * [1, 1, depth]
+        seen = np.stack([np.column_stack([shape @ [np.cos(t), 0, np.sin(t)], shape[:, 1]]) for t in turns])
+        return seen + rng.normal(0, 0.3, seen.shape)
+
+    landmarks = np.concatenate([visit(depth, seed) for depth in (1.0, 0.0) for seed in range(3)])
+    living = np.repeat([True, False], 24)
+    rows = {"subject": np.repeat("a", 48), "living": living, "species": np.where(living, "living", "print")}
+    (result,) = motion.figures(rows, landmarks, 8)
+    assert result.species == "print" and result.apcer == 0.0 and result.area > 0.99
 
 
 def test_the_network_s_answer_is_the_mean_of_its_votes() -> None:

@@ -91,7 +91,10 @@ def measure_network(arguments: argparse.Namespace) -> None:
     metrics = json.loads(path.read_text()) if path.exists() else {}
     chain = Chain(arguments.models)
     held_out = arguments.held_out or metrics.get("recipe", {}).get("held_out")
-    metrics["measured"] = evaluate.measure(arguments.packs, chain, arguments.teachers, held_out)
+    everybody = evaluate.bench(arguments.packs, chain)
+    chosen = everybody.of(held_out) if held_out else everybody
+    metrics["measured"] = evaluate.measure(chosen, chain, arguments.teachers)
+    metrics["motion"] = everybody.motion()
     if arguments.unseen:
         metrics["without_screens"] = evaluate.by_subject(training_of(arguments.unseen, arguments.crops))
     path.write_text(json.dumps(metrics, indent=1) + "\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from ..chain import Chain
 from ..detector_training.measure import central, without_colours
 from ..drawing import Layers, Square
 from ..packs import read_pack
-from . import collected, release
+from . import collected, motion, release
 from .measure import THUMB, by_species, tracked
 from .train import Training, float_scores, penalties, pool_of
 
@@ -42,12 +42,32 @@ class Bench:
 
     pictures: list[Shown]
     rows: dict[str, np.ndarray]
+    landmarks: np.ndarray
     small: np.ndarray
     photographs: list[Shown]
 
     def grey(self) -> Bench:
         """The same without colours."""
-        return Bench([p.grey() for p in self.pictures], self.rows, self.small, [p.grey() for p in self.photographs])
+        return replace(
+            self, pictures=[p.grey() for p in self.pictures], photographs=[p.grey() for p in self.photographs]
+        )
+
+    def kept(self, wanted: np.ndarray) -> Bench:
+        """The pictures of `wanted` `[n]` alone."""
+        pictures = [shown for shown, want in zip(self.pictures, wanted, strict=True) if want]
+        rows = {key: column[wanted] for key, column in self.rows.items()}
+        return replace(self, pictures=pictures, rows=rows, landmarks=self.landmarks[wanted], small=self.small[wanted])
+
+    def of(self, subjects: list[str]) -> Bench:
+        """The pictures of these subjects alone."""
+        wanted = np.isin(self.rows["subject"], subjects)
+        if not wanted.any():
+            raise SystemExit(f"no picture of {subjects}; there are {', '.join(sorted(set(self.rows['subject'])))}")
+        return self.kept(wanted)
+
+    def motion(self) -> list[dict[str, Any]]:
+        """APCER by species of the landmarks' motion alone."""
+        return [asdict(result) for result in motion.figures(self.rows, self.landmarks, release.FRAMES)]
 
     def figures(self, judge: Judge) -> dict[str, Any]:
         """APCER by species and group, and how many of the photographs the threshold of all groups refuses."""
@@ -58,16 +78,14 @@ class Bench:
         return {"collected": [asdict(item) for item in found], "photographs": len(self.photographs), "refused": refused}
 
 
-def bench(packs: Path, chain: Chain, held_out: list[str] | None) -> Bench:
-    """All collected pictures, or those of the subjects `held_out`; and LFW's photographs."""
+def bench(packs: Path, chain: Chain) -> Bench:
+    """All collected pictures of somebody, and LFW's photographs."""
     pictures = [item for name in collected.PACKS for item in collected.found(packs, name, chain)]
-    rows = collected.columns(pictures, chain)
-    wanted = rows["subject"] != collected.NOBODY if held_out is None else np.isin(rows["subject"], held_out)
-    kept = [Shown(Layers(item.picture), item.face.box) for item, want in zip(pictures, wanted, strict=True) if want]
-    if not kept:
-        raise SystemExit(f"no picture of {held_out}; there are {', '.join(sorted(set(rows['subject'])))}")
-    small = np.stack([shown.layers.window(Square.around(shown.box, 1.0), THUMB) for shown in kept])
-    return Bench(kept, {key: column[wanted] for key, column in rows.items()}, small, list(photographs(packs, chain)))
+    shown = [Shown(Layers(item.picture), item.face.box) for item in pictures]
+    small = np.stack([one.layers.window(Square.around(one.box, 1.0), THUMB) for one in shown])
+    landmarks = np.stack([item.face.landmarks for item in pictures])
+    whole = Bench(shown, collected.columns(pictures, chain), landmarks, small, list(photographs(packs, chain)))
+    return whole.kept(whole.rows["subject"] != collected.NOBODY)
 
 
 def photographs(packs: Path, chain: Chain) -> Iterator[Shown]:
@@ -108,9 +126,8 @@ def network_alone(chain: Chain) -> Judge:
     return judge
 
 
-def measure(packs: Path, chain: Chain, teachers: list[Path], held_out: list[str] | None) -> dict[str, Any]:
+def measure(colour: Bench, chain: Chain, teachers: list[Path]) -> dict[str, Any]:
     """Figures of the released judge in colour and grey, of its network alone, and of `teachers`, all on the same pictures."""
-    colour = bench(packs, chain, held_out)
     found = {"released": colour.figures(chain.liveness_logit), "released, grey": colour.grey().figures(chain.liveness_logit)}
     found["its network alone"] = colour.figures(network_alone(chain))
     return found | {f"teacher {path.stem}": colour.figures(minifas(path)) for path in teachers}

@@ -149,5 +149,5 @@ def card_of(manifest_: dict[str, Any], metrics: dict[str, Any]) -> str:
         notes=(Path(__file__).parent / "notes.md").read_text(),
         worst_apcer=max(result["apcer"] for result in found if result["group"] == "all"),
         screen_people=SCREEN_PEOPLE,
-        **{**{"without_screens": None}, **metrics, **keys},
+        **{**{"without_screens": None, "motion": None}, **metrics, **keys},
     )
