@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from facelatch_model import qdq
-from facelatch_model.liveness import attacks, collected, crops, measure, motion, release
+from facelatch_model.drawing import Layers
+from facelatch_model.liveness import attacks, collected, crops, evaluate, measure, motion, release
 from facelatch_model.liveness.network import LivenessNet
 from facelatch_model.liveness.train import Library, Recipe, Training, augmented, float_scores
 
@@ -116,6 +117,33 @@ def test_a_turning_head_moves_unlike_a_picture_that_turns() -> None:
     rows = {"subject": np.repeat("a", 48), "living": living, "species": np.where(living, "living", "print")}
     (result,) = motion.figures(rows, landmarks, 8)
     assert result.species == "print" and result.apcer == 0.0 and result.area > 0.99
+
+
+def test_a_bench_keeps_whom_it_is_asked_for_and_loses_its_colours() -> None:
+    subjects = np.repeat(["a", "b"], 4)
+    shown = [evaluate.Shown(Layers(living(seed)), np.array([20.0, 14, 84, 98])) for seed in range(8)]
+    rows = {
+        "subject": subjects,
+        "origin": np.repeat("x", 8),
+        "living": np.tile([True, False], 4),
+        "species": np.tile(["living", "print"], 4),
+    }
+    small = np.zeros((8, measure.THUMB, measure.THUMB, 3), np.uint8)
+    bench = evaluate.Bench(shown, rows, np.zeros((8, 5, 2)), small, shown[:2])
+    one = bench.of(["a"])
+    assert [len(part) for part in (one.pictures, one.landmarks, one.small, one.photographs)] == [4, 4, 4, 2]
+    assert set(one.rows["subject"]) == {"a"}
+    with pytest.raises(SystemExit, match="there are a, b"):
+        bench.of(["c"])
+    pixels = one.grey().pictures[0].layers.levels[0]
+    assert (pixels == pixels[..., :1]).all() and (one.pictures[0].layers.levels[0] != pixels).any()
+
+    def judge(layers: Layers, _box: np.ndarray) -> float:
+        return float(layers.levels[0][..., 0].mean())
+
+    found = bench.figures(judge)
+    everybody = [result["species"] for result in found["collected"][0]["results"] if result["group"] == "all"]
+    assert found["photographs"] == 2 and everybody == ["print"]
 
 
 def test_the_network_s_answer_is_the_mean_of_its_votes() -> None:

@@ -11,8 +11,9 @@ import numpy as np
 import onnxruntime
 
 from ..chain import Chain
-from ..detector_training.measure import central, without_colours
+from ..detector_training.measure import central
 from ..drawing import Layers, Square
+from ..faces import as_grey
 from ..packs import read_pack
 from . import collected, motion, release
 from .measure import THUMB, by_species, tracked
@@ -33,7 +34,7 @@ class Shown:
 
     def grey(self) -> Shown:
         """The same without colours."""
-        return Shown(Layers(without_colours(self.layers.levels[0])), self.box)
+        return Shown(Layers(as_grey(self.layers.levels[0])), self.box)
 
 
 @dataclass
