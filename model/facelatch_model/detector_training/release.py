@@ -26,7 +26,7 @@ NAMES = [f"{kind}_{stride}" for stride in STRIDES for kind in HEADS]
 CALIBRATION = 8
 """Batches that choose the ranges of activations."""
 FINE_TUNING, FINE_RATE = 300, 2e-5
-LEAST_SCORE = 0.8
+LEAST_SCORE = 0.7
 """Score of a face: the least at which at most one of a hundred pictures without people shows one."""
 MOST_OVERLAP = 0.35
 
