@@ -50,7 +50,8 @@ class Run:
             raise ValueError(f"{path} says another recipe: give this run a folder of its own")
         path.write_text(text)
         if (self.folder / "checkpoint.pt").exists():
-            state = torch.load(self.folder / "checkpoint.pt", weights_only=True)
+            here = next(self.network.parameters()).device
+            state = torch.load(self.folder / "checkpoint.pt", weights_only=True, map_location=here)
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
             self.optimiser.load_state_dict(state["optimiser"])

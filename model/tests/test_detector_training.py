@@ -9,10 +9,11 @@ import torch
 
 from facelatch_model.chain import Detector
 from facelatch_model.detector import Face
-from facelatch_model.detector_training import alignment, labels, pasted, release, windows
-from facelatch_model.detector_training.loss import batch_targets, landmark_loss, loss_of, overlap_loss, targets
+from facelatch_model.detector_training import alignment, labels, light, pasted, release, windows
+from facelatch_model.detector_training.batch import MOST, Batch, filled
+from facelatch_model.detector_training.loss import LEAST_EYES, SIZES, batch_targets, landmark_loss, loss_of, overlap_loss, targets
 from facelatch_model.detector_training.network import HEIGHT, WIDTH, DetectorNet
-from facelatch_model.detector_training.train import Recipe, Training
+from facelatch_model.detector_training.train import Recipe, Training, Windows
 from facelatch_model.drawing import Layers
 from facelatch_model.packs import write_pack
 
@@ -81,6 +82,25 @@ def test_pasted_faces_lie_where_they_are_said_to_lie() -> None:
     assert shown > 20
 
 
+def test_beyond_a_photograph_lies_a_picture_without_people() -> None:
+    whole = windows.turned(0.3, 0.0, np.float64([130, 100]), np.float64([80, 60]))
+    behind = np.full((HEIGHT, WIDTH, 3), 37, np.uint8)
+    seen = windows.drawn_onto(behind.copy(), photograph(), whole)
+    assert (seen[0] == 37).all() and (seen[:, 0] == 37).all()
+    assert (seen[60, 80] == windows.drawn(photograph(), whole)[60, 80]).all()
+
+
+def test_a_cover_hides_a_face_from_below() -> None:
+    picture = windows.Picture(photograph(), FACE[None])
+    for seed in range(20):
+        there = windows.covered(picture, np.random.default_rng(seed))
+        changed = np.flatnonzero((there.pixels != picture.pixels).any((1, 2)))
+        least = FACE[3] - windows.MOST_COVERED * (FACE[3] - FACE[1])
+        assert not len(changed) or (changed.min() >= least - 1 and changed.max() < 2 * FACE[3] - least)
+        assert (there.faces == picture.faces).all()
+    assert (picture.pixels == photograph()).all(), "the picture itself stays"
+
+
 def test_a_mirrored_window_has_its_left_eye_on_the_left() -> None:
     window = windows.Window(np.zeros((HEIGHT, WIDTH, 3), np.uint8), FACE[None, :14] - 40, np.zeros((0, 4), np.float32))
     there = pasted.mirrored(window)
@@ -115,24 +135,61 @@ def test_alignments_are_compared_on_all_pairs_of_people() -> None:
     assert worse.balanced_accuracy < worse.reference - 0.05 and worse.interval[1] < 0
 
 
+def batch_of(faces: np.ndarray, partial: np.ndarray) -> Batch:
+    """One window `[0]` without a picture."""
+    window = windows.Window(np.zeros((HEIGHT, WIDTH, 3), np.uint8), faces, partial)
+    return Batch.of([window], np.random.default_rng(0))
+
+
 def test_a_cell_that_answers_says_where_the_face_is() -> None:
     face = np.float32([40, 30, 60, 56, 45, 40, 55, 40, 50, 45, 46, 50, 54, 50])
-    window = windows.Window(np.zeros((HEIGHT, WIDTH, 3), np.uint8), face[None], np.float32([[100, 80, 130, 110]]))
-    answers, labels = targets(window, 8)
+    batch = batch_of(face[None], np.float32([[100, 80, 130, 110]]))
+    answers, labels = (value[0].numpy() for value in targets(batch, 8, SIZES[8]))
     row, column = np.argwhere(labels == 1)[0]
     point = (np.array([column, row]) + 0.5) * 8
     box = answers[row, column, :4] * 8
     assert np.allclose([*(point - box[:2]), *(point + box[2:])], face[:4])
     assert np.allclose((answers[row, column, 4:] * 8).reshape(5, 2) + point, face[4:].reshape(5, 2))
     assert labels[11, 14] == -1, "a face that is cut off teaches nothing"
-    assert (targets(window, 32)[1] != 1).all(), "a small face is not the coarse stride's"
+    assert (targets(batch, 32, SIZES[32])[1] != 1).all(), "a small face is not the coarse stride's"
+
+
+def test_of_too_many_faces_the_smallest_are_left_out() -> None:
+    tall = np.arange(1, MOST + 3, dtype=np.float32)
+    boxes = np.stack([0 * tall, 0 * tall, tall, tall], 1)
+    assert filled(boxes)[:, 3].tolist() == sorted(tall.tolist(), reverse=True)[:MOST]
+    few = filled(boxes[:2])
+    assert few[:2, 3].tolist() == [2, 1] and (few[2:] < -HEIGHT).all()
+
+
+def test_light_is_dark_grey_and_noisy_as_it_was_drawn() -> None:
+    pixels = torch.full((3, HEIGHT, WIDTH, 3), 100, dtype=torch.uint8)
+    pixels[..., 0] = 160
+    plain, dark, noisy = [0.0, 1, 1, 1, 1, 0, 0], [1.0, 1, 0.5, 0.5, 0.5, 3, 0], [0.0, 1, 1, 1, 1, 0, 5]
+    seen = light.lit(pixels, torch.tensor([plain, dark, noisy])).float()
+    assert (seen[0] == pixels[0]).all()
+    assert (seen[1] == 63).all(), "grey is the mean of the colours, 120"
+    assert 4.5 < float(seen[2].std((0, 1)).mean()) < 5.5
+    drawn = np.stack([light.drawn_light(np.random.default_rng(seed)) for seed in range(400)])
+    assert drawn.shape[1] == light.COLUMNS and abs(drawn[:, 0].mean() - light.GREY) < 0.06
+    assert drawn[:, 2].min() < 0.3, "some are dark"
 
 
 def test_perfect_answers_cost_nothing() -> None:
     boxes = torch.tensor([[1.0, 2.0, 1.5, 0.5]])
     marks = torch.rand(1, 10)
-    assert float(overlap_loss(boxes, boxes)) < 1e-5 and float(landmark_loss(marks, marks)) == 0
+    assert float(overlap_loss(boxes, boxes)) < 1e-5 and float(landmark_loss(marks, marks, 8)) == 0
     assert float(overlap_loss(boxes * 2, boxes)) > 0.4
+
+
+def test_landmarks_of_small_faces_are_measured_in_pixels() -> None:
+    def cost(eyes: float) -> float:
+        """Of landmarks a pixel beside a face's."""
+        marks = torch.tensor([[0, 0, eyes, 0, eyes / 2, eyes / 2, 0, eyes, eyes, eyes]]) / 8
+        return float(landmark_loss(marks + 1 / 8, marks, 8))
+
+    assert abs(cost(LEAST_EYES / 4) / cost(LEAST_EYES / 2) - 1) < 1e-5
+    assert cost(LEAST_EYES / 2) > 1.3 * cost(1.5 * LEAST_EYES)
 
 
 def test_a_short_run_learns_goes_on_and_is_released(tmp_path: Path) -> None:
@@ -147,11 +204,11 @@ def test_a_short_run_learns_goes_on_and_is_released(tmp_path: Path) -> None:
     crop = np.append(windows.moved(FACE, CROP, flipped=False), 0.9).astype(np.float32)
     np.savez(tmp_path / "labels" / "drawn.npz", pixels=photograph()[None, 40:160, 70:190], faces=crop[None])
     recipe = Recipe(steps=30, batch=8, average=0.8)
-    training = Training(tmp_path / "run", packs, tmp_path / "labels", recipe)
+    training = Training(tmp_path / "run", Windows(packs, tmp_path / "labels", recipe))
     for _ in range(10):
         training.run.train_step(training.loss)
     training.run.save()
-    training = Training(tmp_path / "run", packs, tmp_path / "labels", recipe)
+    training = Training(tmp_path / "run", Windows(packs, tmp_path / "labels", recipe), workers=1)
     assert training.run.step == 10
     training.train(every=10)
     curve = (tmp_path / "run" / "curve.csv").read_text().splitlines()
@@ -160,13 +217,27 @@ def test_a_short_run_learns_goes_on_and_is_released(tmp_path: Path) -> None:
     metrics = release.release(training, tmp_path / "release", 3, fine_tuning=1)
     assert metrics["torch_agreement"]["within_one"] > 0.999
     going_on = replace(recipe, start=str(tmp_path / "release" / "detector-fp32.safetensors"))
-    begun = Training(tmp_path / "next", packs, None, going_on).run.network.state_dict()
+    begun = Training(tmp_path / "next", Windows(packs, None, going_on)).run.network.state_dict()
     assert all(torch.equal(value, begun[name]) for name, value in training.run.average.state_dict().items())
     assert metrics["pictures_without_people"] == 2
     assert isinstance(Detector(tmp_path / "release").detect(Layers(photograph())), list)
 
 
 def test_a_batch_without_faces_has_a_loss() -> None:
-    window = windows.Window(np.zeros((HEIGHT, WIDTH, 3), np.uint8), np.zeros((0, 14), np.float32), np.zeros((0, 4), np.float32))
-    outputs = DetectorNet()(torch.zeros(1, 3, HEIGHT, WIDTH))
-    assert np.isfinite(float(loss_of(outputs, batch_targets([window])).detach()))
+    batch = batch_of(np.zeros((0, 14), np.float32), np.zeros((0, 4), np.float32))
+    assert np.isfinite(float(loss_of(DetectorNet()(batch.pictures()), batch_targets(batch)).detach()))
+
+
+def test_every_step_has_its_own_windows_whoever_draws_them(tmp_path: Path) -> None:
+    write_pack(tmp_path, "detect-photos", [photograph()] * 2, {"faces": np.tile(FACE, (2, 6, 1)), "count": np.ones(2, np.int64)})
+    write_pack(tmp_path, "nofaces", [np.full((120, 160, 3), 90, np.uint8)] * 4, {"source": np.array(["drawn"] * 4)})
+    drawn = Windows(tmp_path, None, Recipe(batch=4))
+    again = Windows(tmp_path, None, Recipe(batch=4))
+    assert all(torch.equal(one, other) for one, other in zip(drawn[7], again[7], strict=True))
+    assert not torch.equal(drawn[7].pixels, drawn[8].pixels)
+
+
+def test_faces_that_are_too_small_teach_no_second_look() -> None:
+    small = FACE.copy()
+    small[4:14] = (small[4:14].reshape(5, 2) * 0.3).ravel()
+    assert len(windows.near(windows.Picture(photograph(), np.stack([FACE, small]))).faces) == 1

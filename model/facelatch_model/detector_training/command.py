@@ -18,7 +18,7 @@ from ..device import add_arguments as add_device
 from ..packs import read_pack
 from ..quality import read_pairs
 from . import extremes, labels, measure, release
-from .train import Recipe, Training
+from .train import Recipe, Training, Windows
 
 NEARLY_ALL = 0.95
 """Share of faces found that the card calls enough for a size."""
@@ -43,8 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     train.add_argument("--steps", type=int, default=Recipe().steps)
     train.add_argument("--batch", type=int, default=Recipe().batch)
     train.add_argument("--seed", type=int, default=Recipe().seed)
+    train.add_argument("--close", type=float, default=Recipe().close, help="share of windows of second looks (default 0.35)")
     train.add_argument("--start", default=Recipe().start, help="fp32 weights to go on from (.safetensors); else it begins anew")
     train.add_argument("--rate", type=float, default=Recipe().learning_rate, dest="learning_rate")
+    train.add_argument("--device", default="cpu", help="where the network learns, such as cuda (default cpu)")
+    train.add_argument("--workers", type=int, default=0, help="processes that draw windows ahead (default 0: this one draws)")
     train.add_argument("--every", type=int, default=250, help="steps between checkpoints (default 250)")
     train.set_defaults(step=train_run)
     release_.add_argument("--out", type=Path, required=True, help="such as release/")
@@ -76,14 +79,15 @@ def label_crops(arguments: argparse.Namespace) -> None:
 
 def train_run(arguments: argparse.Namespace) -> None:
     """`detector train`."""
-    recipe = replace(Recipe(), **{key: getattr(arguments, key) for key in ("steps", "batch", "seed", "start", "learning_rate")})
-    Training(arguments.run, arguments.packs, arguments.labels, recipe).train(arguments.every)
+    chosen = {key: getattr(arguments, key) for key in ("steps", "batch", "seed", "close", "start", "learning_rate")}
+    drawn = Windows(arguments.packs, arguments.labels, replace(Recipe(), **chosen))
+    Training(arguments.run, drawn, arguments.workers, arguments.device).train(arguments.every)
 
 
 def release_run(arguments: argparse.Namespace) -> None:
     """`detector release`."""
     recipe = Recipe(**json.loads((arguments.run / "recipe.json").read_text()))
-    training = Training(arguments.run, arguments.packs, arguments.labels, recipe)
+    training = Training(arguments.run, Windows(arguments.packs, arguments.labels, recipe))
     if training.run.step < recipe.steps:
         raise SystemExit(f"{arguments.run} is at step {training.run.step} of {recipe.steps}: let `detector train` end first")
     print(json.dumps(release.release(training, arguments.out, arguments.version), indent=1))

@@ -32,7 +32,7 @@ def label(pixels: np.ndarray, detect: Detect) -> np.ndarray | None:
         return None
     face = min(faces, key=lambda face: float(np.linalg.norm((face.box[:2] + face.box[2:]) / 2 - middle)))
     places = np.concatenate([face.box, face.landmarks.ravel()])
-    return np.append((places - margin + 0.5) / ENLARGED - 0.5, face.score).astype(np.float32)
+    return np.append((places - margin) / ENLARGED, face.score).astype(np.float32)
 
 
 def write_labelled(packs: Path, name: str, most: int, detect: Detect, folder: Path) -> int:

@@ -2,96 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import torch
 from torch.nn import functional
 
+from .batch import Batch
 from .network import HEIGHT, STRIDES, WIDTH
-from .windows import Window
 
 SIZES = {8: (0.0, 30.0), 16: (22.0, 64.0), 32: (48.0, 1e9)}
 """Longer side of the faces that each stride answers for; they overlap, so that a size between two is seen by both."""
 NEAR, SILENT = 0.9, 0.35
 """Cells whose point lies within NEAR strides of the box's middle answer; those within SILENT of its sides are left in peace."""
-WEIGHTS = {"score": 1.0, "box": 1.0, "landmarks": 4.0}
+WEIGHTS = {"score": 2.0, "box": 1.0, "landmarks": 16.0}
+LEAST_EYES = 24.0
+"""Pixels that landmarks' errors are measured by where the eyes are nearer: a second look shows small faces larger."""
+
+Wanted = dict[int, tuple[torch.Tensor, torch.Tensor]]
+"""By stride: answers `[n, h, w, 14]` in strides, and labels `[n, h, w]`: 1 a face, 0 none, -1 whatever."""
 
 
-def cells(stride: int) -> tuple[int, int]:
-    """Rows and columns of a stride's map."""
-    return -(-HEIGHT // stride), -(-WIDTH // stride)
+def points(stride: int, device: torch.device) -> torch.Tensor:
+    """Places x, y `[h, w, 2]` of a stride's cells in pixels of the window."""
+    rows, columns = -(-HEIGHT // stride), -(-WIDTH // stride)
+    y, x = torch.meshgrid(torch.arange(rows, device=device), torch.arange(columns, device=device), indexing="ij")
+    return (torch.stack([x, y], -1) + 0.5) * stride
 
 
-def targets(window: Window, stride: int) -> tuple[np.ndarray, np.ndarray]:
-    """Answers `[h, w, 14]` in strides, and labels `[h, w]`: 1 a face, 0 none, -1 whatever."""
-    rows, columns = cells(stride)
-    y, x = (np.mgrid[0:rows, 0:columns].astype(np.float32) + 0.5) * stride
-    answers, labels = np.zeros((rows, columns, 14), np.float32), np.zeros((rows, columns), np.float32)
-    low, high = SIZES[stride]
-    for box in window.partial:
-        labels[(x > box[0]) & (x < box[2]) & (y > box[1]) & (y < box[3])] = -1
-    for face in window.faces:
-        middle, half = (face[:2] + face[2:4]) / 2, (face[2:4] - face[:2]) / 2
-        off = np.stack([x - middle[0], y - middle[1]], -1)
-        labels[(np.abs(off) < SILENT * 2 * half).all(-1)] = -1
-        if not low <= 2 * half.max() < high:
-            continue
-        near = (np.abs(off) <= np.maximum(NEAR * stride, 0.25 * half)).all(-1)
-        labels[near] = 1
-        at = np.stack([x[near], y[near]], -1)
-        answers[near] = np.concatenate([at - face[:2], face[2:4] - at, np.tile(-at, 5) + face[4:14]], -1) / stride
+def targets(batch: Batch, stride: int, sizes: tuple[float, float]) -> tuple[torch.Tensor, torch.Tensor]:
+    """One stride's answers and labels; it answers for faces whose longer side lies within `sizes`."""
+    at = points(stride, batch.faces.device)
+    labels = at.new_zeros(len(batch.faces), *at.shape[:2])
+    answers = at.new_zeros(*labels.shape, 14)
+    for box in batch.partial[:, :, None, None].unbind(1):
+        labels = torch.where(((at > box[..., :2]) & (at < box[..., 2:])).all(-1), -1.0, labels)
+    for face in batch.faces[:, :, None, None].unbind(1):
+        half = (face[..., 2:4] - face[..., :2]) / 2
+        off = (at - (face[..., :2] + face[..., 2:4]) / 2).abs()
+        labels = torch.where((off < SILENT * 2 * half).all(-1), -1.0, labels)
+        side = 2 * half.amax(-1)
+        near = (off <= (0.25 * half).clamp_min(NEAR * stride)).all(-1) & (side >= sizes[0]) & (side < sizes[1])
+        labels = torch.where(near, 1.0, labels)
+        answer = torch.cat([at - face[..., :2], face[..., 2:4] - at, face[..., 4:] - at.repeat(1, 1, 5)], -1) / stride
+        answers = torch.where(near[..., None], answer, answers)
     return answers, labels
 
 
-def batch_targets(windows: Sequence[Window]) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
-    """By stride: answers `[n, h, w, 14]` and labels `[n, h, w]`."""
-    found = {}
-    for stride in STRIDES:
-        answers, labels = zip(*(targets(window, stride) for window in windows), strict=True)
-        found[stride] = torch.from_numpy(np.stack(answers)), torch.from_numpy(np.stack(labels))
-    return found
+def batch_targets(batch: Batch) -> Wanted:
+    """What every stride should say."""
+    return {stride: targets(batch, stride, SIZES[stride]) for stride in STRIDES}
 
 
 def focal(logits: torch.Tensor, labels: torch.Tensor, alpha: float = 0.3, gamma: float = 2.0) -> torch.Tensor:
     """Sum of the focal loss of all cells that have a label. Source: Lin et al., ICCV 2017, equation 5."""
-    known = labels >= 0
-    logits, labels = logits[known], labels[known]
-    plain = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+    plain = functional.binary_cross_entropy_with_logits(logits, labels.clamp_min(0), reduction="none")
     right = torch.where(labels > 0, torch.sigmoid(logits), torch.sigmoid(-logits))
-    return (torch.where(labels > 0, alpha, 1 - alpha) * (1 - right) ** gamma * plain).sum()
+    weight = torch.where(labels > 0, alpha, 1 - alpha) * (labels >= 0)
+    return (weight * (1 - right) ** gamma * plain).sum()
 
 
 def overlap_loss(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """1 - intersection over union of boxes that are distances `[n, 4]` from one point."""
+    """1 - generalised intersection over union of boxes that are distances `[..., 4]` from one point, `[...]`."""
     found = found.clamp_min(0.05)
     low, high = torch.minimum(found, wanted), torch.maximum(found, wanted)
-    shared = (low[:, 0] + low[:, 2]).clamp_min(0) * (low[:, 1] + low[:, 3]).clamp_min(0)
+    shared = (low[..., 0] + low[..., 2]).clamp_min(0) * (low[..., 1] + low[..., 3]).clamp_min(0)
 
     def area(box: torch.Tensor) -> torch.Tensor:
-        return (box[:, 0] + box[:, 2]) * (box[:, 1] + box[:, 3])
+        return (box[..., 0] + box[..., 2]) * (box[..., 1] + box[..., 3])
 
     union = area(found) + area(wanted) - shared
-    hull = (high[:, 0] + high[:, 2]) * (high[:, 1] + high[:, 3])
+    hull = (high[..., 0] + high[..., 2]) * (high[..., 1] + high[..., 3])
     return 1 - shared / union.clamp_min(1e-3) + (hull - union) / hull.clamp_min(1e-3)
 
 
-def landmark_loss(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Smooth mean distance of landmarks `[n, 10]` over the distance between the eyes, `[n]`."""
-    eyes = (wanted[:, 2:4] - wanted[:, 0:2]).norm(dim=1).clamp_min(0.3)
-    return functional.smooth_l1_loss(found / eyes[:, None], wanted / eyes[:, None], beta=0.05, reduction="none").mean(1)
+def landmark_loss(found: torch.Tensor, wanted: torch.Tensor, stride: int) -> torch.Tensor:
+    """Smooth mean distance of landmarks `[..., 10]` in strides over the distance between the eyes, `[...]`."""
+    eyes = (wanted[..., 2:4] - wanted[..., 0:2]).norm(dim=-1, keepdim=True).clamp_min(LEAST_EYES / stride)
+    return functional.smooth_l1_loss(found / eyes, wanted / eyes, beta=0.02, reduction="none").mean(-1)
 
 
-def loss_of(outputs: dict[str, torch.Tensor], wanted: dict[int, tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+def loss_of(outputs: dict[str, torch.Tensor], wanted: Wanted) -> torch.Tensor:
     """Loss of a batch: scores over the number of answering cells, boxes and landmarks over those cells."""
-    scores, boxes, marks, answering = [], [], [], 0
+    parts, answering = [], []
     for stride, (answers, labels) in wanted.items():
-        near = labels > 0
-        answering += int(near.sum())
-        scores.append(focal(outputs[f"score_{stride}"][:, 0].float(), labels))
-        box = outputs[f"box_{stride}"].float().permute(0, 2, 3, 1)[near]
-        mark = outputs[f"landmarks_{stride}"].float().permute(0, 2, 3, 1)[near]
-        boxes.append(overlap_loss(box, answers[near][:, :4]).sum())
-        marks.append(landmark_loss(mark, answers[near][:, 4:]).sum())
-    parts = {"score": sum(scores), "box": sum(boxes), "landmarks": sum(marks)}
-    return torch.stack([WEIGHTS[name] * torch.as_tensor(value) for name, value in parts.items()]).sum() / max(1, answering)
+        near = (labels > 0).float()
+        box, marks = (outputs[f"{kind}_{stride}"].float().permute(0, 2, 3, 1) for kind in ("box", "landmarks"))
+        answering.append(near.sum())
+        parts.append(WEIGHTS["score"] * focal(outputs[f"score_{stride}"][:, 0].float(), labels))
+        parts.append(WEIGHTS["box"] * (near * overlap_loss(box, answers[..., :4])).sum())
+        parts.append(WEIGHTS["landmarks"] * (near * landmark_loss(marks, answers[..., 4:], stride)).sum())
+    return torch.stack(parts).sum() / torch.stack(answering).sum().clamp_min(1)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from .network import HEIGHT, WIDTH
-from .windows import SMALL_LOWEST, Picture, Window, coloured, drawn, moved, placement, random_turn, turned
+from .windows import SMALL_LOWEST, Picture, Window, blurred, drawn, moved, placement, random_turn, turned
 
 MOST = 7
 """Most patches in a window."""
@@ -39,7 +39,8 @@ def crowd(faces: list[Picture], empty: list[Picture], rng: np.random.Generator) 
         paste(canvas, patch.pixels, matrix)
         if shows:
             found.append(moved(patch.faces[0], matrix, flipped=False))
-    window = Window(coloured(canvas, rng), np.array(found).reshape(-1, 14).astype(np.float32), np.zeros((0, 4), np.float32))
+    places = np.array(found, np.float32).reshape(-1, 14)
+    window = Window(blurred(canvas.astype(np.uint8), rng), places, np.zeros((0, 4), np.float32))
     return mirrored(window) if rng.random() < 0.5 else window
 
 
@@ -76,5 +77,5 @@ def mirrored(window: Window) -> Window:
     edges = window.faces[:, :4][:, [2, 1, 0, 3]]
     marks = window.faces[:, 4:].reshape(-1, 5, 2)[:, [1, 0, 2, 4, 3]]
     faces = np.concatenate([edges, marks.reshape(-1, 10)], 1)
-    faces[:, 0::2] = WIDTH - 1 - faces[:, 0::2]
+    faces[:, 0::2] = WIDTH - faces[:, 0::2]
     return Window(np.ascontiguousarray(window.pixels[:, ::-1]), faces, window.partial)

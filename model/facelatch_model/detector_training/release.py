@@ -18,16 +18,17 @@ from torch import fx, nn
 from .. import qdq, quantise, rounding
 from ..chain import Detector
 from ..drawing import Layers
-from .loss import batch_targets, loss_of
+from .light import lit
+from .loss import Wanted, batch_targets, loss_of
 from .network import HEADS, HEIGHT, STRIDES, WIDTH
 from .train import Training
 
 NAMES = [f"{kind}_{stride}" for stride in STRIDES for kind in HEADS]
-CALIBRATION = 8
-"""Batches that choose the ranges of activations."""
+CALIBRATION, TOGETHER = 8, 64
+"""Batches that choose the ranges of activations, and the most windows in one of these and in one of fine-tuning."""
 FINE_TUNING, FINE_RATE = 300, 2e-5
-LEAST_SCORE = 0.7
-"""Score of a face: the least at which at most one of a hundred pictures without people shows one."""
+LEAST_SCORE = 0.6
+"""Score of a face: the least at which at most two of a hundred pictures without people show one."""
 MOST_OVERLAP = 0.35
 
 
@@ -62,10 +63,10 @@ def settle_outputs(network: fx.GraphModule) -> None:
         quantiser.zero_point.fill_(rounding.LOW - round(low / scale))
 
 
-def pictures_of(training: Training, rng: np.random.Generator) -> tuple[torch.Tensor, Any]:
+def pictures_of(training: Training, rng: np.random.Generator) -> tuple[torch.Tensor, Wanted]:
     """A batch: pictures `[n, 3, HEIGHT, WIDTH]` and what is wanted."""
-    batch = training.draw(rng)
-    return qdq.as_input(torch.from_numpy(np.stack([window.pixels for window in batch]))), batch_targets(batch)
+    batch = training.drawn.draw(rng, TOGETHER)
+    return batch.pictures(), batch_targets(batch)
 
 
 def losses(training: Training) -> Iterator[Any]:
@@ -74,7 +75,7 @@ def losses(training: Training) -> Iterator[Any]:
     while True:
         pictures, wanted = pictures_of(training, rng)
 
-        def loss(network: nn.Module, pictures: torch.Tensor = pictures, wanted: Any = wanted) -> torch.Tensor:
+        def loss(network: nn.Module, pictures: torch.Tensor = pictures, wanted: Wanted = wanted) -> torch.Tensor:
             return loss_of(network(pictures), wanted)
 
         yield loss
@@ -89,17 +90,18 @@ def release(training: Training, folder: Path, version: int, fine_tuning: int = F
     path = folder / "detector.onnx"
     qdq.export(network, path, (HEIGHT, WIDTH), NAMES, {"name": "detector", "version": str(version)})
     (folder / "detector.toml").write_text(manifest(path, version))
-    sample = np.stack([window.pixels for window in training.draw(np.random.default_rng(4))])[:16]
+    batch = training.drawn.draw(np.random.default_rng(4), 16)
+    sample = lit(batch.pixels, batch.light).numpy()
     found = Detector(folder)
-    false = sum(bool(found.detect(Layers(picture.pixels))) for picture in training.held_out)
+    false = sum(bool(found.detect(Layers(picture.pixels))) for picture in training.drawn.held_out)
     metrics = {
         "version": version,
         "recipe": asdict(training.recipe) | {"start": Path(training.recipe.start).name},
-        "labelled_crops": len(training.crops),
+        "labelled_crops": len(training.drawn.crops),
         "weights": sum(weight.numel() for weight in training.run.average.parameters()),
         "file_bytes": path.stat().st_size,
         "torch_agreement": asdict(qdq.compare(path, network, sample)),
-        "pictures_without_people": len(training.held_out),
+        "pictures_without_people": len(training.drawn.held_out),
         "of_them_with_a_face": false,
     }
     (folder / "detector-metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")

@@ -2,76 +2,108 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from torch.utils.data import DataLoader, Dataset
 
-from ..qdq import as_input
 from ..run import Run
 from . import pasted, windows
+from .batch import Batch
 from .labels import read_labelled
 from .loss import batch_targets, loss_of
 from .network import DetectorNet
 
-CLOSE, CROWD = 0.3, 0.15
-"""Shares of windows that show a second look, and several small faces."""
-CROPS = 0.7
-"""Share of second looks at aligned crops; the others are at photographs."""
+CROWD = 0.1
+"""Share of windows that show several small faces."""
+WAITING = 4
+"""Batches that each worker draws ahead."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What a run depends on beside its pictures."""
 
-    steps: int = 13000
-    batch: int = 64
+    steps: int = 40000
+    batch: int = 256
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
-    average: float = 0.999
+    average: float = 0.9995
     seed: int = 1
+    close: float = 0.35
+    """Share of windows that show a second look: more of them make landmarks more exact, and leave less for small faces."""
     start: str = ""
     """Released fp32 weights to go on from; none: begin anew."""
 
 
-class Training:
-    """The run of `recipe` in `folder` on the packs `detect-photos` and `nofaces`, and on crops that `labels` has landmarks of."""
+class Windows(Dataset[Batch]):
+    """The batch of every step of `recipe`: the same whoever draws it, and after a cut."""
 
-    def __init__(self, folder: Path, packs: Path, labels: Path | None, recipe: Recipe) -> None:
-        torch.manual_seed(recipe.seed)
+    def __init__(self, packs: Path, labels: Path | None, recipe: Recipe) -> None:
         self.recipe = recipe
         self.photographs = windows.photographs(packs)
+        self.near = [picture for picture in map(windows.near, self.photographs) if len(picture.faces)]
         self.crops = read_labelled(labels) if labels else []
         self.empty, self.held_out = windows.empty_pictures(packs)
-        network = DetectorNet()
-        if recipe.start:
-            network.load_state_dict(load_file(recipe.start))
-        self.run = Run(folder, recipe, network)
 
-    def draw(self, rng: np.random.Generator) -> list[windows.Window]:
-        """The windows of one batch."""
-        return [self.window(rng) for _ in range(self.recipe.batch)]
+    def __getitem__(self, step: int) -> Batch:
+        return self.draw(np.random.default_rng(self.recipe.seed * 1_000_003 + step))
+
+    def draw(self, rng: np.random.Generator, most: int | None = None) -> Batch:
+        """A batch of windows, of `most` at most."""
+        return Batch.of([self.window(rng) for _ in range(min(self.recipe.batch, most or self.recipe.batch))], rng)
 
     def window(self, rng: np.random.Generator) -> windows.Window:
         """A window of one of four kinds: without people, a second look, several small faces, a photograph's."""
         kind = rng.random()
         if kind < windows.WITHOUT:
             return windows.window_of(self.empty[rng.integers(len(self.empty))], rng)
-        if self.crops and kind < windows.WITHOUT + CLOSE:
-            pool = self.crops if rng.random() < CROPS else self.photographs
-            return windows.close_look(pool[rng.integers(len(pool))], rng)
-        if self.crops and kind < windows.WITHOUT + CLOSE + CROWD:
+        if kind < windows.WITHOUT + self.recipe.close:
+            return windows.close_look(self.near[rng.integers(len(self.near))], rng)
+        if self.crops and kind < windows.WITHOUT + self.recipe.close + CROWD:
             return pasted.crowd(self.crops, self.empty, rng)
-        return windows.window_of(self.photographs[rng.integers(len(self.photographs))], rng)
+        return windows.window_of(self.photographs[rng.integers(len(self.photographs))], rng, self.empty)
 
-    def loss(self, rng: np.random.Generator, _generator: torch.Generator) -> torch.Tensor:
-        """Loss of one batch."""
-        batch = self.draw(rng)
-        pictures = as_input(torch.from_numpy(np.stack([window.pixels for window in batch])))
-        with torch.autocast("cpu", torch.bfloat16):
-            outputs = self.run.network(pictures.contiguous(memory_format=torch.channels_last))
+
+def alone(_worker: int) -> None:
+    """What each worker begins with: the others have the other cores."""
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+class Training:
+    """The run of `recipe` in `folder` on the packs `detect-photos` and `nofaces`, and on crops that `labels` has landmarks of.
+
+    `workers` other processes draw the windows (none: this one), and the network learns on `device`.
+    """
+
+    def __init__(self, folder: Path, drawn: Windows, workers: int = 0, device: str = "cpu") -> None:
+        torch.manual_seed(drawn.recipe.seed)
+        self.recipe, self.drawn, self.workers, self.device = drawn.recipe, drawn, workers, torch.device(device)
+        network = DetectorNet()
+        if self.recipe.start:
+            network.load_state_dict(load_file(self.recipe.start))
+        self.run = Run(folder, self.recipe, network.to(self.device))
+
+    @cached_property
+    def batches(self) -> Iterator[Batch]:
+        """The batches of the steps that are left."""
+        ahead = {"prefetch_factor": WAITING, "worker_init_fn": alone} if self.workers else {}
+        steps = range(self.run.step, self.recipe.steps)
+        pinned = self.device.type == "cuda"
+        return iter(DataLoader(self.drawn, batch_size=None, sampler=steps, num_workers=self.workers, pin_memory=pinned, **ahead))
+
+    def loss(self, _rng: np.random.Generator, _generator: torch.Generator) -> torch.Tensor:
+        """Loss of the next batch."""
+        batch = next(self.batches).on(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            outputs = self.run.network(batch.pictures())
         return loss_of(outputs, batch_targets(batch))
 
     @torch.no_grad()
@@ -80,9 +112,8 @@ class Training:
         self.run.average.eval()
         rng, losses = np.random.default_rng(0), []
         for _ in range(4):
-            batch = self.draw(rng)
-            outputs = self.run.average(as_input(torch.from_numpy(np.stack([window.pixels for window in batch]))))
-            losses.append(float(loss_of(outputs, batch_targets(batch))))
+            batch = self.drawn.draw(rng).on(self.device)
+            losses.append(float(loss_of(self.run.average(batch.pictures()), batch_targets(batch))))
         return {"average_loss": float(np.mean(losses))}
 
     def train(self, every: int = 250) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,17 +13,29 @@ from ..packs import read_pack
 from .network import HEIGHT, WIDTH
 
 PADDING = 128
-SMALLEST, LARGEST = 11.0, 112.0
-"""Longer side of the face that a window is made for, in pixels of the window: what is to be found is 16 and more."""
-SMALL, SMALL_LOWEST, SMALL_HIGHEST = 0.35, 12.0, 28.0
+LOWEST, LARGEST = 24.0, 112.0
+"""Longer side of the face that a window is made for, in pixels of the window, unless it is small."""
+SMALL, SMALL_LOWEST, SMALL_HIGHEST = 0.45, 12.0, 28.0
 """Share of photographs' windows whose face is small, and how small: these are the hardest to find."""
-TURN, MOST_TURN = 25.0, 60.0
-"""Deviation and limit of a window's turn, degrees; a share of STRAIGHT has none."""
-STRAIGHT = 0.35
+LEAST_TALL = 9.0
+"""Pixels of the window; a face that is less tall is neither a face nor none."""
+MOST_TURN = 65.0
+"""Limit of a window's turn, degrees, all as likely; a share of STRAIGHT has none."""
+STRAIGHT = 0.45
+BEHIND = 0.5
+"""Share of photographs' windows that show a picture without people beyond the photograph's edges."""
 CLOSE_EYES, CLOSE_SIZE, CLOSE_SHIFT, CLOSE_TURN = 33.0, 0.12, 3.0, 4.0
 """A second look: distance of the eyes in pixels, and the deviations of its logarithm, of its place (pixels) and of its turn
 (degrees): about twice what the first look's landmarks leave."""
-WITHOUT = 0.2
+COVERED, MOST_COVERED = 0.15, 0.45
+"""Share of photographs' windows whose faces are covered from below, and up to which share of a box's height."""
+CLOSE_STRETCH = 0.05
+"""Deviation of the logarithm of a second look's stretch along the face: where a mouth is must be seen, not guessed."""
+BLURRED = 0.3
+"""Share of windows."""
+CLOSE_LEAST = 20.0
+"""Distance of the eyes in a photograph from which on its landmarks teach a second look: those of smaller faces are rough."""
+WITHOUT = 0.17
 """Share of windows of pictures without people."""
 LEAST_SEEN = 0.6
 """A face of which less than this lies in the window is no face; more than none is neither."""
@@ -52,6 +65,12 @@ def photographs(packs: Path) -> list[Picture]:
     return [Picture(pixels, np.float32(row["faces"][: row["count"]])) for pixels, row in read_pack(packs, "detect-photos")]
 
 
+def near(picture: Picture) -> Picture:
+    """The picture with those of its faces that are large enough for a second look."""
+    marks = picture.faces[:, 4:8].reshape(-1, 2, 2)
+    return Picture(picture.pixels, picture.faces[np.linalg.norm(marks[:, 1] - marks[:, 0], axis=1) >= CLOSE_LEAST])
+
+
 def empty_pictures(packs: Path) -> tuple[list[Picture], list[Picture]]:
     """Pictures without people: for training, and those held out."""
     pictures = [Picture(pixels, np.zeros((0, 15), np.float32)) for pixels, _ in read_pack(packs, "nofaces")]
@@ -59,9 +78,26 @@ def empty_pictures(packs: Path) -> tuple[list[Picture], list[Picture]]:
     return pictures[held_out:], pictures[:held_out]
 
 
-def window_of(picture: Picture, rng: np.random.Generator) -> Window:
-    """A random window: scaled for one of the faces, turned, mirrored half of the time."""
-    return shown(picture, placement(picture, rng), rng)
+def window_of(picture: Picture, rng: np.random.Generator, empty: Sequence[Picture] = ()) -> Window:
+    """A random window: scaled for one of the faces, turned, mirrored half of the time; of `empty` is what lies beyond."""
+    behind = None
+    if empty and rng.random() < BEHIND:
+        other = empty[rng.integers(len(empty))]
+        behind = drawn(other.pixels, placement(other, rng), cv2.BORDER_REPLICATE)
+    if rng.random() < COVERED:
+        picture = covered(picture, rng)
+    return shown(picture, placement(picture, rng), rng, behind)
+
+
+def covered(picture: Picture, rng: np.random.Generator) -> Picture:
+    """The picture with all its faces covered from below in one colour, as by a mask or a scarf."""
+    pixels, colour, share = picture.pixels.copy(), rng.integers(0, 256, 3), rng.uniform(0, MOST_COVERED)
+    for left, top, right, bottom in picture.faces[:, :4]:
+        edge = bottom - share * (bottom - top)
+        side = rng.uniform(0, 0.2) * (right - left)
+        low, high = np.maximum([left - side, edge], 0), np.maximum([right + side, 2 * bottom - edge], 0)
+        pixels[int(low[1]) : int(high[1]), int(low[0]) : int(high[0])] = colour
+    return Picture(pixels, picture.faces)
 
 
 def close_look(picture: Picture, rng: np.random.Generator) -> Window:
@@ -69,17 +105,17 @@ def close_look(picture: Picture, rng: np.random.Generator) -> Window:
     return shown(picture, close_placement(picture.faces[rng.integers(len(picture.faces))], rng), rng)
 
 
-def shown(picture: Picture, matrix: np.ndarray, rng: np.random.Generator) -> Window:
-    """The window that `matrix` `[2, 3]` shows, mirrored half of the time; beyond the picture is grey, or its border.
+def shown(picture: Picture, matrix: np.ndarray, rng: np.random.Generator, behind: np.ndarray | None = None) -> Window:
+    """The window that `matrix` `[2, 3]` shows, mirrored half of the time.
 
-    A mirrored pixel x is at WIDTH - 1 - x. Detector 1's answers agree with its mirror image's at WIDTH - x (0.2 pixels apart,
-    else 1.2), so that the second look of `chain` and of the device mirrors there: measure and change it with the next detector.
+    Beyond the picture is `behind` `[HEIGHT, WIDTH, 3]`, or grey, or the picture's border. A mirrored place x is at
+    WIDTH - x.
     """
     flipped = rng.random() < 0.5
     if flipped:
         matrix = np.float32([[-1, 0, WIDTH - 1], [0, 1, 0]]) @ np.vstack([matrix, [0, 0, 1]]).astype(np.float32)
     border = cv2.BORDER_REPLICATE if rng.random() < 0.3 else cv2.BORDER_CONSTANT
-    pixels = drawn(picture.pixels, matrix, border)
+    pixels = drawn(picture.pixels, matrix, border) if behind is None else drawn_onto(behind, picture.pixels, matrix)
     faces = (
         np.stack([moved(face, matrix, flipped) for face in picture.faces])
         if len(picture.faces)
@@ -87,9 +123,9 @@ def shown(picture: Picture, matrix: np.ndarray, rng: np.random.Generator) -> Win
     )
     inside = np.array([seen(face) for face in faces])
     tall = np.array([face[3] - face[1] for face in faces])
-    keep = (inside >= LEAST_SEEN) & (tall >= SMALLEST * 0.8) if len(faces) else np.zeros(0, bool)
+    keep = (inside >= LEAST_SEEN) & (tall >= LEAST_TALL) if len(faces) else np.zeros(0, bool)
     partial = faces[~keep & (inside > 0)][:, :4] if len(faces) else np.zeros((0, 4), np.float32)
-    return Window(coloured(pixels, rng), faces[keep], partial)
+    return Window(blurred(pixels, rng), faces[keep], partial)
 
 
 def placement(picture: Picture, rng: np.random.Generator) -> np.ndarray:
@@ -101,7 +137,7 @@ def placement(picture: Picture, rng: np.random.Generator) -> np.ndarray:
         face = picture.faces[rng.integers(len(picture.faces))]
         middle = (face[:2] + face[2:4]) / 2
         small = rng.random() < SMALL
-        lowest, highest = (SMALL_LOWEST, SMALL_HIGHEST) if small else (SMALLEST, LARGEST)
+        lowest, highest = (SMALL_LOWEST, SMALL_HIGHEST) if small else (LOWEST, LARGEST)
         side = np.exp(rng.uniform(np.log(lowest), np.log(highest)))
         scale = side / max(face[3] - face[1], face[2] - face[0])
         room = max(0.0, 0.5 - 0.45 * side / HEIGHT)
@@ -115,13 +151,15 @@ def close_placement(face: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     across = marks[1] - marks[0]
     scale = CLOSE_EYES * float(np.exp(rng.normal(0, CLOSE_SIZE))) / max(float(np.hypot(*across)), 1e-3)
     turn = -np.arctan2(across[1], across[0]) + np.radians(rng.normal(0, CLOSE_TURN))
-    return turned(scale, turn, marks.mean(0), np.float64([WIDTH / 2, HEIGHT / 2]) + rng.normal(0, CLOSE_SHIFT, 2))
+    middle = np.float64([WIDTH / 2, HEIGHT / 2]) + rng.normal(0, CLOSE_SHIFT, 2)
+    stretch, matrix = float(np.exp(rng.normal(0, CLOSE_STRETCH))), turned(scale, turn, marks.mean(0), middle)
+    return np.float32([matrix[0], stretch * matrix[1] + [0, 0, (1 - stretch) * middle[1]]])
 
 
 def random_turn(rng: np.random.Generator) -> float:
     """Radians."""
-    degrees = 0.0 if rng.random() < STRAIGHT else rng.normal(0, TURN)
-    return float(np.radians(np.clip(degrees, -MOST_TURN, MOST_TURN)))
+    degrees = 0.0 if rng.random() < STRAIGHT else rng.uniform(-MOST_TURN, MOST_TURN)
+    return float(np.radians(degrees))
 
 
 def turned(scale: float, turn: float, source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -133,26 +171,41 @@ def turned(scale: float, turn: float, source: np.ndarray, target: np.ndarray) ->
 
 
 def drawn(pixels: np.ndarray, matrix: np.ndarray, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
-    """The picture through `matrix` `[2, 3]`, halved first where it shrinks by more than two; `border` is one of OpenCV's.
+    """The picture through `matrix` `[2, 3]`; `border` is one of OpenCV's.
 
     What has a fourth channel is nothing beyond its border.
     """
+    pixels, matrix = halved(pixels, matrix)
+    padding = (PADDING,) * 3 if pixels.shape[2] == 3 else (0,) * 4
+    return cv2.warpAffine(pixels, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR, borderMode=border, borderValue=padding)
+
+
+def drawn_onto(canvas: np.ndarray, pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """`canvas` `[HEIGHT, WIDTH, 3]` with the picture on it through `matrix` `[2, 3]`."""
+    pixels, matrix = halved(pixels, matrix)
+    return cv2.warpAffine(pixels, matrix, (WIDTH, HEIGHT), dst=canvas, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_TRANSPARENT)
+
+
+def halved(pixels: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A picture halved until `matrix` `[2, 3]` shrinks it by two at most, and the matrix for it."""
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     while scale < 0.5:
         height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
         pixels = cv2.resize(pixels[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
         middle = matrix[:, 2] + matrix[:, :2].sum(1) / 2
         matrix, scale = np.column_stack([2 * matrix[:, :2], middle]).astype(np.float32), 2 * scale
-    padding = (PADDING,) * 3 if pixels.shape[2] == 3 else (0,) * 4
-    return cv2.warpAffine(pixels, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR, borderMode=border, borderValue=padding)
+    return pixels, matrix
 
 
 def moved(face: np.ndarray, matrix: np.ndarray, flipped: bool) -> np.ndarray:
-    """Box and landmarks `[14]` through `matrix`; the box keeps its sides' lengths, as an upright box of a turned face."""
-    marks = face[4:14].reshape(5, 2) @ matrix[:, :2].T + matrix[:, 2]
+    """Box and landmarks `[14]` through `matrix`; the box keeps its sides' lengths, as an upright box of a turned face.
+
+    Places are measured from a picture's corner, as the device measures them; `matrix` takes middles of pixels to such.
+    """
+    marks = (face[4:14].reshape(5, 2) - 0.5) @ matrix[:, :2].T + matrix[:, 2] + 0.5
     if flipped:
         marks = marks[[1, 0, 2, 4, 3]]
-    middle = matrix[:, :2] @ ((face[:2] + face[2:4]) / 2) + matrix[:, 2]
+    middle = matrix[:, :2] @ ((face[:2] + face[2:4]) / 2 - 0.5) + matrix[:, 2] + 0.5
     half = float(np.hypot(matrix[0, 0], matrix[1, 0])) * (face[2:4] - face[:2]) / 2
     return np.concatenate([middle - half, middle + half, marks.ravel()]).astype(np.float32)
 
@@ -164,14 +217,6 @@ def seen(face: np.ndarray) -> float:
     return float(np.prod(np.maximum(high - low, 0))) / whole
 
 
-def coloured(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Light and camera: dark, bright, grey, tinted, blurred, noisy."""
-    value = pixels.astype(np.float32)
-    if rng.random() < 0.3:
-        value = cv2.GaussianBlur(value, (0, 0), float(rng.uniform(0.3, 1.2)))
-    if rng.random() < 0.2:
-        value = np.repeat(value.mean(2, keepdims=True), 3, 2)
-    value = 255 * (np.clip(value, 0, 255) / 255) ** float(np.exp(rng.normal(0, 0.35)))
-    value = value * np.exp(rng.normal(0, 0.25) + rng.normal(0, 0.07, 3)) + rng.normal(0, 12)
-    value = value + rng.normal(0, rng.exponential(3.0), value.shape)
-    return np.clip(value, 0, 255).astype(np.uint8)
+def blurred(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A share of BLURRED out of focus."""
+    return cv2.GaussianBlur(pixels, (0, 0), float(rng.uniform(0.3, 1.2))) if rng.random() < BLURRED else pixels
