@@ -126,7 +126,7 @@ SERIES = {
 
 COVERS = ("cover", "mask", "hand", "dark glasses")
 """Series that cover the face; together they tell what a disagreement of landmarks costs."""
-DISAGREEMENTS = (0, 0.02, 0.03, 0.04, 0.055, 0.07, 0.09, 0.12, 0.2, np.inf)
+DISAGREEMENTS = (0, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.09, 0.12, 0.2, np.inf)
 """Limits of the groups by disagreement; infinite where a second look does not find the face in both images."""
 
 

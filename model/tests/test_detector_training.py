@@ -133,6 +133,7 @@ def test_alignments_are_compared_on_all_pairs_of_people() -> None:
     same, worse = alignment.compare(good, good), alignment.compare(bad, good)
     assert (same.same, same.different) == (90, 90 * 89 // 2 - 90) and same.interval == (0.0, 0.0)
     assert worse.balanced_accuracy < worse.reference - 0.05 and worse.interval[1] < 0
+    assert same.accepted == same.reference_accepted > 0.99 > worse.accepted + 0.3
 
 
 def batch_of(faces: np.ndarray, partial: np.ndarray) -> Batch:

@@ -13,6 +13,8 @@ import numpy as np
 
 STEPS = np.arange(0.0, 4.0, 0.01)
 """Distances at which pairs are counted."""
+FALSE_ACCEPT_RATE = 1e-3
+"""Share of two people's pairs that are taken for one where the share of one person's that are is told."""
 DRAWS = 200
 """Draws of people with replacement from which the interval is taken. Source: as `metrics.far_table`."""
 
@@ -31,6 +33,10 @@ class Comparison:
     """With the other alignment."""
     interval: tuple[float, float]
     """95 % of what the difference may be, by draws of people."""
+    accepted: float
+    """Share of one person's pairs that are taken for one person's at FALSE_ACCEPT_RATE."""
+    reference_accepted: float
+    """With the other alignment."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +69,21 @@ def steps_of(templates: Templates, names: list[str]) -> np.ndarray:
     return np.searchsorted(STEPS, (2 - 2 * vectors @ vectors.T)[i, j])
 
 
+def taken(steps: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """At each of `STEPS`, the share of pairs that are nearer, with pair k counted `weights[k]` times."""
+    counts = np.bincount(steps, weights, len(STEPS) + 1)
+    return np.cumsum(counts)[:-1] / counts.sum()
+
+
 def balanced_accuracy(steps: np.ndarray, same: np.ndarray, weights: np.ndarray) -> float:
     """At the best of `STEPS`, with pair k counted `weights[k]` times."""
+    return float((taken(steps[same], weights[same]) + 1 - taken(steps[~same], weights[~same])).max() / 2)
 
-    def below(chosen: np.ndarray) -> np.ndarray:
-        counts = np.bincount(steps[chosen], weights[chosen], len(STEPS) + 1)
-        return np.cumsum(counts)[:-1] / counts.sum()
 
-    return float((below(same) + 1 - below(~same)).max() / 2)
+def accepted(steps: np.ndarray, same: np.ndarray) -> float:
+    """Share of one person's pairs that are nearer than a share of FALSE_ACCEPT_RATE of two people's."""
+    ones = np.ones(len(steps))
+    return float(np.interp(FALSE_ACCEPT_RATE, taken(steps[~same], ones[~same]), taken(steps[same], ones[same])))
 
 
 def compare(ours: Templates, theirs: Templates, seed: int = 0) -> Comparison:
@@ -88,4 +101,5 @@ def compare(ours: Templates, theirs: Templates, seed: int = 0) -> Comparison:
     differences = [np.subtract(*both(drawn.astype(np.float64))) for drawn in draws]
     low, high = np.percentile(differences, [2.5, 97.5])
     same = int(pairs.same.sum())
-    return Comparison(same, len(pairs.first) - same, *whole, (float(low), float(high)))
+    shares = (accepted(one, pairs.same) for one in steps)
+    return Comparison(same, len(pairs.first) - same, *whole, (float(low), float(high)), *shares)
