@@ -5,14 +5,10 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 here=tests/system
 out=$PWD/target/system
-cache=${FACELATCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/facelatch}
 rm -rf "$out"
 mkdir -p "$out"
 
-if [ ! -x "$cache/cargo-deb/bin/cargo-deb" ]; then
-  cargo install --quiet --locked --debug --root "$cache/cargo-deb" --version 3.8.0 cargo-deb
-fi
-PATH=$cache/cargo-deb/bin:$PATH
+PATH=$($here/cargo_deb.sh):$PATH
 
 # The owner's tool for this computer, as the tests have built it; before the toolchain of the board takes its place.
 cargo build --quiet --locked --bin facelatch
