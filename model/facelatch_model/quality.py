@@ -25,6 +25,8 @@ FALSE_MATCHES = 0.01
 """Share of different people that are taken for one at the distance at which false rejects are counted."""
 YAWS, PITCHES = (0, 5, 10, 15, 20, 25, 35, 60), (0, 5, 10, 15, 20, 30, 60)
 """Limits in degrees of the groups by pose, which cannot be spoiled into a photograph: it is taken as it comes."""
+LEAST_PAIRS = 10
+"""Pairs of a group by pose: fewer tell nothing."""
 Spoil = Callable[[np.ndarray, float], np.ndarray]
 
 
@@ -208,7 +210,7 @@ def by_pose(axis: str, degrees: tuple[int, ...], plain: Largest, pairs: Pairs, l
     for low, high in zip(degrees, degrees[1:], strict=False):
         turned = [(a, b, s) for a, b, s in pairs if s and {a, b} <= plain.keys()]
         turned = [p for p in turned if low <= max(abs(plain[p[0]].measures[axis]), abs(plain[p[1]].measures[axis])) < high]
-        if turned:
+        if len(turned) >= LEAST_PAIRS:
             points.append(point(low, axis, plain, plain, turned, limits))
     return points
 

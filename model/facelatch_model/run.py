@@ -50,8 +50,7 @@ class Run:
             raise ValueError(f"{path} says another recipe: give this run a folder of its own")
         path.write_text(text)
         if (self.folder / "checkpoint.pt").exists():
-            here = next(self.network.parameters()).device
-            state = torch.load(self.folder / "checkpoint.pt", weights_only=True, map_location=here)
+            state = torch.load(self.folder / "checkpoint.pt", weights_only=True, map_location="cpu")
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
             self.optimiser.load_state_dict(state["optimiser"])

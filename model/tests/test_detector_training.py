@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 import torch
 
 from facelatch_model.chain import Detector
@@ -91,21 +92,58 @@ def test_beyond_a_photograph_lies_a_picture_without_people() -> None:
 
 
 def test_a_cover_hides_a_face_from_below() -> None:
-    picture = windows.Picture(photograph(), FACE[None])
+    picture, covered = windows.Picture(photograph(), FACE[None]), 0
     for seed in range(20):
         there = windows.covered(picture, np.random.default_rng(seed))
         changed = np.flatnonzero((there.pixels != picture.pixels).any((1, 2)))
         least = FACE[3] - windows.MOST_COVERED * (FACE[3] - FACE[1])
         assert not len(changed) or (changed.min() >= least - 1 and changed.max() < 2 * FACE[3] - least)
         assert (there.faces == picture.faces).all()
+        covered += len(changed) > 0
+    assert covered > 15
     assert (picture.pixels == photograph()).all(), "the picture itself stays"
+
+
+def spot(pixels: np.ndarray) -> np.ndarray:
+    """Where the only bright spot of a picture is, measured from the corner, `[2]`."""
+    weight = pixels[..., 0].astype(float)
+    y, x = np.mgrid[0 : pixels.shape[0], 0 : pixels.shape[1]] + 0.5
+    return np.array([(x * weight).sum(), (y * weight).sum()]) / weight.sum()
+
+
+def test_landmarks_lie_where_the_window_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "PADDING", 0)
+    monkeypatch.setattr(windows, "COVERED", 0)
+    picture = np.zeros((240, 320, 3), np.uint8)
+    picture[106:110, 128:132] = 255
+    face = windows.Picture(picture, FACE[None])
+    off = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        window = windows.close_look(face, rng) if seed % 2 else windows.window_of(face, rng)
+        if len(window.faces):
+            off += [spot(window.pixels) - window.faces[0, 8:10]]
+            there = pasted.mirrored(window)
+            off += [spot(there.pixels) - there.faces[0, 8:10]]
+    assert len(off) > 60 and np.abs(np.mean(off, 0)).max() < 0.03 and np.abs(off).max() < 0.3
 
 
 def test_a_mirrored_window_has_its_left_eye_on_the_left() -> None:
     window = windows.Window(np.zeros((HEIGHT, WIDTH, 3), np.uint8), FACE[None, :14] - 40, np.zeros((0, 4), np.float32))
     there = pasted.mirrored(window)
     assert there.faces[0, 4] < there.faces[0, 6] and there.faces[0, 0] < there.faces[0, 2]
-    assert np.allclose(pasted.mirrored(there).faces, window.faces)
+
+
+def test_a_second_look_finds_landmarks_in_the_same_place_however_large_the_picture_is() -> None:
+    folder = Path(__file__).parents[2]
+    detector, picture = Detector(folder / "model" / "release"), cv2.imread(str(folder / "boards/sim/snapshot.jpg"))[:, :, ::-1]
+    found = []
+    for factor in (1, 2, 4):
+        layers = Layers(np.ascontiguousarray(cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)))
+        face = max(detector.detect(layers), key=lambda face: face.score)
+        found.append(detector.refine(layers, face).landmarks / factor)
+    eyes = np.linalg.norm(found[0][1] - found[0][0])
+    assert (np.abs([marks.mean(0) - found[0].mean(0) for marks in found]) < 0.006 * eyes).all()
 
 
 def test_crops_are_labelled_where_another_detector_sees_them(tmp_path: Path) -> None:
@@ -115,13 +153,13 @@ def test_crops_are_labelled_where_another_detector_sees_them(tmp_path: Path) -> 
 
     def bright(picture: np.ndarray) -> list[Face]:
         y, x = np.nonzero(picture[..., 0] > 128)
-        edges = np.float32([x.min(), y.min(), x.max(), y.max()]) if len(x) else None
+        edges = np.float32([x.min(), y.min(), x.max() + 1, y.max() + 1]) if len(x) else None
         return [] if edges is None else [Face(edges, np.tile((edges[:2] + edges[2:]) / 2, (5, 1)), 0.5)]
 
     assert labels.write_labelled(tmp_path, "faces", 9, bright, tmp_path / "labels") == 1
     assert labels.write_labelled(tmp_path, "faces", 9, bright, tmp_path / "labels") == 1, "a finished file stays"
     [found] = labels.read_labelled(tmp_path / "labels")
-    assert found.pixels.shape == (120, 120, 3) and np.allclose(found.faces[0, 4:6], [34.5, 54.5], atol=0.3)
+    assert found.pixels.shape == (120, 120, 3) and np.allclose(found.faces[0, 4:6], [35, 55], atol=0.1)
 
 
 def test_alignments_are_compared_on_all_pairs_of_people() -> None:
@@ -232,9 +270,10 @@ def test_a_batch_without_faces_has_a_loss() -> None:
 def test_every_step_has_its_own_windows_whoever_draws_them(tmp_path: Path) -> None:
     write_pack(tmp_path, "detect-photos", [photograph()] * 2, {"faces": np.tile(FACE, (2, 6, 1)), "count": np.ones(2, np.int64)})
     write_pack(tmp_path, "nofaces", [np.full((120, 160, 3), 90, np.uint8)] * 4, {"source": np.array(["drawn"] * 4)})
-    drawn = Windows(tmp_path, None, Recipe(batch=4))
-    again = Windows(tmp_path, None, Recipe(batch=4))
-    assert all(torch.equal(one, other) for one, other in zip(drawn[7], again[7], strict=True))
+    drawn = Windows(tmp_path, None, Recipe(steps=9, batch=4))
+    training = Training(tmp_path / "run", drawn, workers=1)
+    training.run.step = 7
+    assert all(torch.equal(one, other) for one, other in zip(next(training.batches), drawn[7], strict=True))
     assert not torch.equal(drawn[7].pixels, drawn[8].pixels)
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from facelatch_model.detector_training import extremes
+from facelatch_model.detector_training import extremes, turned
 from facelatch_model.device import Device, Seen
-from facelatch_model.quality import Limits, Point, by_disagreement, masked, point, read_pairs
+from facelatch_model.quality import LEAST_PAIRS, Limits, Point, by_disagreement, by_pose, masked, point, read_pairs
 
 
 def seen(template: np.ndarray, logit: float, sharpness: float) -> Seen:
@@ -36,6 +36,32 @@ def test_rejects_are_told_by_how_much_landmarks_disagree() -> None:
     pairs = [("a", "x", True), ("b", "y", True), ("a", "y", False)]
     found = by_disagreement([clear, covered], plain, pairs, Limits(1.0, 0.5))
     assert [(p.step, p.rejected, p.pairs) for p in found] == [(0.02, 0.0, 2), (0.09, 1.0, 1), (0.4, 1.0, 1)]
+
+
+def test_too_few_turned_heads_tell_nothing() -> None:
+    def turned_by(yaw: float) -> Seen:
+        return Seen(np.zeros(4), np.zeros((5, 2)), 1.0, {"yaw": yaw}, 3.0, np.eye(2)[0])
+
+    plain = {str(i): turned_by(20.0 if i == 0 else 1.0) for i in range(LEAST_PAIRS + 2)}
+    pairs = [(str(i), str(i + 1), True) for i in range(LEAST_PAIRS + 1)]
+    assert [(p.step, p.pairs) for p in by_pose("yaw", (0, 10, 30), plain, pairs, Limits(1.0, 0.5))] == [(0, LEAST_PAIRS)]
+
+
+@pytest.mark.parametrize("degrees", [0, 20, -40])
+def test_a_turned_head_is_as_far_turned_as_it_is(degrees: float) -> None:
+    x, y = (turned.TEMPLATE - 56).T
+    depth, angle, tilt = np.array([0, 0, turned.NOSE_DEPTH, 0, 0]), np.radians(degrees), np.radians(15)
+    seen_x = x * np.cos(angle) + depth * np.sin(angle)
+    turn = np.array([[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]])
+    marks = 1.7 * np.column_stack([seen_x, y]) @ turn.T + [40, 90]
+    assert turned.yaw_of(marks) == pytest.approx(degrees, abs=1.0)
+
+
+def test_turned_heads_are_counted_by_how_far_they_are_turned() -> None:
+    example = extremes.Example(np.zeros((60, 60, 3), np.uint8), np.array([10.0, 10, 50, 50]))
+    shown = [turned.Head(example, yaw) for yaw in (2, 3, 30, 70)]
+    found = turned.measure(shown, [np.zeros((240, 320, 3), np.uint8)], Blind(None, None))
+    assert [(step.step, step.faces) for step in found] == [(0, 2), (15, 0), (25, 1), (35, 0), (45, 1)]
 
 
 def test_a_mask_covers_the_mouth_and_leaves_the_eyes() -> None:

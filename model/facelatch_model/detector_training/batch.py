@@ -13,7 +13,8 @@ from .light import drawn_light, lit
 from .windows import Window
 
 MOST = 8
-"""Faces, and parts of faces, of a window; the smallest of more are left out."""
+"""Faces, and parts of faces, of a window: more than a photograph of the pack (6) or a crowd (7) has. Of more, the smallest
+would count as background."""
 ABSENT = -1e4
 """Every number of a face that is not there: far from every cell."""
 

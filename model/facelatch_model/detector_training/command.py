@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from .. import card
@@ -17,7 +18,7 @@ from ..device import Device
 from ..device import add_arguments as add_device
 from ..packs import read_pack
 from ..quality import read_pairs
-from . import extremes, labels, measure, release
+from . import extremes, labels, measure, release, turned
 from .train import Recipe, Training, Windows
 
 NEARLY_ALL = 0.95
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     release_ = commands.add_parser("release", help="int8, ONNX, manifest and metrics of a finished run")
     for command in (train, release_):
         command.add_argument("--packs", type=Path, required=True, help="folder of the packs detect-photos and nofaces")
-        command.add_argument("--labels", type=Path, help="folder of labelled crops; without it the second look learns less")
+        command.add_argument("--labels", type=Path, help="folder of labelled crops; without it no window shows several")
         command.add_argument("--run", type=Path, required=True, help="folder of the run")
     train.add_argument("--steps", type=int, default=Recipe().steps)
     train.add_argument("--batch", type=int, default=Recipe().batch)
@@ -59,6 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     measure_.add_argument("--scrfd", type=Path, required=True, help="an SCRFD file with landmarks (.onnx)")
     measure_.add_argument("--kept", type=Path, help="file (.npz) for SCRFD's faces, read the next time")
     measure_.add_argument("--most", type=int, default=300, help="photographs that are spoiled (default 300)")
+    measure_.add_argument("--turned", nargs="*", default=[], help="packs of untrained crops whose turned heads are sought")
+    measure_.add_argument("--turned-most", type=int, default=1200, help="crops of each of these packs (default 1200)")
     measure_.add_argument("--out", type=Path, required=True, help="folder for detector-metrics.json and the card")
     measure_.set_defaults(step=measure_released)
 
@@ -104,12 +107,21 @@ def measure_released(arguments: argparse.Namespace) -> None:
     metrics["version"] = Detector(arguments.models).manifest["version"]
     series = extremes.measure(extremes.examples(pictures, device, arguments.most), list(empty.values()), device)
     metrics["extremes"] = {name: [asdict(step) for step in steps] for name, steps in series.items()}
+    if arguments.turned:
+        metrics["turned"] = measure_turned(arguments, list(empty.values()), device)
     theirs = measure.references(pictures, arguments.scrfd, arguments.kept)
     pairs = read_pairs(arguments.packs / "lfw-pairs.txt", set(pictures), len(pictures))
     for name, grey in (("colour", False), ("grey", True)):
         metrics[name] = measure.measure(device, pictures, theirs, empty, pairs, grey)
     path.write_text(json.dumps(metrics, indent=1) + "\n")
     (arguments.out / "detector.md").write_text(card_of(metrics))
+
+
+def measure_turned(arguments: argparse.Namespace, backgrounds: list[np.ndarray], device: Device) -> dict[str, Any]:
+    """How many turned heads of the chosen packs are found."""
+    heads = turned.heads(arguments.packs, arguments.turned, arguments.turned_most, open_detector(arguments.scrfd))
+    steps = turned.measure(list(heads), backgrounds, device)
+    return {"packs": arguments.turned, "steps": [asdict(step) for step in steps]}
 
 
 def card_of(metrics: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Landmarks of aligned crops by another detector: far more faces for the second look than photographs show.
+"""Landmarks of aligned crops by another detector: small faces to show several at once, before other pictures.
 
 A pack of crops becomes `NAME.npz`: `pixels` `[n, 120, 120, 3]` u8 RGB, and `faces` `[n, 15]` f32 (box, landmarks, score).
 """

@@ -64,7 +64,7 @@ def settle_outputs(network: fx.GraphModule) -> None:
 
 
 def pictures_of(training: Training, rng: np.random.Generator) -> tuple[torch.Tensor, Wanted]:
-    """A batch: pictures `[n, 3, HEIGHT, WIDTH]` and what is wanted."""
+    """A batch on the CPU, where networks are quantised: pictures `[n, 3, HEIGHT, WIDTH]` and what is wanted."""
     batch = training.drawn.draw(rng, TOGETHER)
     return batch.pictures(), batch_targets(batch)
 

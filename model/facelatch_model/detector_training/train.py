@@ -24,6 +24,8 @@ CROWD = 0.1
 """Share of windows that show several small faces."""
 WAITING = 4
 """Batches that each worker draws ahead."""
+MEASURED = 4
+"""Batches of which the curve tells the loss."""
 
 
 @dataclass(frozen=True)
@@ -87,17 +89,23 @@ class Training:
         torch.manual_seed(drawn.recipe.seed)
         self.recipe, self.drawn, self.workers, self.device = drawn.recipe, drawn, workers, torch.device(device)
         network = DetectorNet()
-        if self.recipe.start:
+        if self.recipe.start and not (folder / "checkpoint.pt").exists():
             network.load_state_dict(load_file(self.recipe.start))
         self.run = Run(folder, self.recipe, network.to(self.device))
 
     @cached_property
     def batches(self) -> Iterator[Batch]:
         """The batches of the steps that are left."""
-        ahead = {"prefetch_factor": WAITING, "worker_init_fn": alone} if self.workers else {}
+        ahead = {"prefetch_factor": WAITING, "worker_init_fn": alone, "multiprocessing_context": "fork"} if self.workers else {}
+        ahead |= {"pin_memory": self.device.type == "cuda", "generator": torch.Generator()}
         steps = range(self.run.step, self.recipe.steps)
-        pinned = self.device.type == "cuda"
-        return iter(DataLoader(self.drawn, batch_size=None, sampler=steps, num_workers=self.workers, pin_memory=pinned, **ahead))
+        return iter(DataLoader(self.drawn, batch_size=None, sampler=steps, num_workers=self.workers, **ahead))
+
+    @cached_property
+    def measured(self) -> list[Batch]:
+        """Windows of no step of a seed above 0."""
+        rng = np.random.default_rng(0)
+        return [self.drawn.draw(rng) for _ in range(MEASURED)]
 
     def loss(self, _rng: np.random.Generator, _generator: torch.Generator) -> torch.Tensor:
         """Loss of the next batch."""
@@ -108,12 +116,12 @@ class Training:
 
     @torch.no_grad()
     def figures(self) -> dict[str, float]:
-        """Loss of windows that no step draws, with the averaged weights: columns of the curve."""
+        """Loss of `measured` with the averaged weights: columns of the curve."""
         self.run.average.eval()
-        rng, losses = np.random.default_rng(0), []
-        for _ in range(4):
-            batch = self.drawn.draw(rng).on(self.device)
-            losses.append(float(loss_of(self.run.average(batch.pictures()), batch_targets(batch))))
+        losses = []
+        for batch in self.measured:
+            there = batch.on(self.device)
+            losses.append(float(loss_of(self.run.average(there.pictures()), batch_targets(there))))
         return {"average_loss": float(np.mean(losses))}
 
     def train(self, every: int = 250) -> None:

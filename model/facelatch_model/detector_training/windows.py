@@ -198,7 +198,7 @@ def halved(pixels: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def moved(face: np.ndarray, matrix: np.ndarray, flipped: bool) -> np.ndarray:
-    """Box and landmarks `[14]` through `matrix`; the box keeps its sides' lengths, as an upright box of a turned face.
+    """Box and landmarks `[14]` through `matrix`; the box keeps its proportions, as an upright box of a turned face does.
 
     Places are measured from a picture's corner, as the device measures them; `matrix` takes middles of pixels to such.
     """
