@@ -138,7 +138,7 @@ class Detector(Network):
         middle = np.array([CROP / 2, REFINED_MIDDLE * CROP])
         to_input = Similarity.between(face.landmarks, np.array([self.width, self.height]) / 2 + size * (TEMPLATE - middle))
         to_picture = to_input.inverse()
-        pixels = layers.padded(to_picture, PADDING, self.width, self.height)
+        pixels = layers.padded(to_picture.of_pixels(), PADDING, self.width, self.height)
         seen = to_input.apply([(face.box[:2] + face.box[2:]) / 2])[0]
         direct = self.landmarks_near(pixels, seen)
         mirrored = self.landmarks_near(pixels[:, ::-1], np.array([self.width - seen[0], seen[1]]))

@@ -105,7 +105,8 @@ class Released:
         size = REFINED_EYES / float(np.linalg.norm(TEMPLATE[1] - TEMPLATE[0]))
         middle = np.float32([self.width / 2, self.height / 2])
         matrix = similarity(face.landmarks, middle + size * (TEMPLATE - np.float32([56, REFINED_MIDDLE * 112])))
-        view = cv2.warpAffine(picture, matrix, (self.width, self.height), borderValue=(128, 128, 128))
+        of_pixels = np.column_stack([matrix[:, :2], matrix[:, :2].sum(1) / 2 + matrix[:, 2] - 0.5])
+        view = cv2.warpAffine(picture, of_pixels, (self.width, self.height), borderValue=(128, 128, 128))
         seen = matrix[:, :2] @ ((face.box[:2] + face.box[2:]) / 2) + matrix[:, 2]
         direct = self.nearest(view, seen)
         mirrored = self.nearest(np.ascontiguousarray(view[:, ::-1]), np.float32([self.width - seen[0], seen[1]]))

@@ -91,6 +91,11 @@ class Similarity:
         a, b = self.a / square, -self.b / square
         return Similarity(a, b, b * self.dy - a * self.dx, -b * self.dx - a * self.dy)
 
+    def of_pixels(self) -> Similarity:
+        """The same map between indices of pixels, whose middles lie half a pixel from where places are measured."""
+        x, y = self.apply([[0.5, 0.5]])[0] - 0.5
+        return Similarity(self.a, self.b, float(x), float(y))
+
     def scale(self) -> float:
         """Lengths grow by this factor."""
         return math.hypot(self.a, self.b)
@@ -152,10 +157,10 @@ class Layers:
     def window(self, square: Square, side: int) -> np.ndarray:
         """`square` with `side` pixels; beyond the picture its border goes on."""
         scale = square.side / side
-        corner = [middle - square.side / 2 + 0.5 * scale - 0.5 for middle in (square.x, square.y)]
-        drawn = self.through(Similarity(scale, 0.0, *corner), side, side)
+        pixels = Similarity(scale, 0.0, square.x - square.side / 2, square.y - square.side / 2).of_pixels()
+        drawn = self.through(pixels, side, side)
         halvings = self.level(scale)
-        for axis, (offset, source) in enumerate(zip(corner, self.levels[0].shape[1::-1], strict=True)):
+        for axis, (offset, source) in enumerate(zip((pixels.dx, pixels.dy), self.levels[0].shape[1::-1], strict=True)):
             last = (source >> halvings << halvings) - 0.5 - 0.5 * (1 << halvings)
             first = 0.5 * (1 << halvings) - 0.5
             begin = min(max(math.ceil((first - offset) / scale), 0), side)

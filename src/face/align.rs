@@ -105,6 +105,13 @@ impl Similarity {
         })
     }
 
+    /// The same map between indices of pixels, whose middles lie half a pixel from where places are measured.
+    #[must_use]
+    pub fn of_pixels(&self) -> Self {
+        let Point { x, y } = self.apply(Point::new(0.5, 0.5));
+        Self { dx: x - 0.5, dy: y - 0.5, ..*self }
+    }
+
     /// Lengths grow by this factor.
     #[must_use]
     pub fn scale(&self) -> f32 {

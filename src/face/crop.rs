@@ -104,8 +104,7 @@ impl<'a> Layers<'a> {
     /// width counts. Outside of the picture its border goes on.
     pub fn draw_window(&self, window: &Bounds, target: &mut RgbMut<'_>) {
         let scale = window.width() / target.width() as f32;
-        let edge = |from: f32| from + 0.5 * scale - 0.5;
-        let map = Similarity { a: scale, b: 0.0, dx: edge(window.left), dy: edge(window.top) };
+        let map = Similarity { a: scale, b: 0.0, dx: window.left, dy: window.top }.of_pixels();
         self.draw(&map, target);
         let halves = self.level(scale).1;
         let inside = |offset: f32, source: usize, side: usize| {
@@ -165,6 +164,19 @@ mod tests {
         let mut target = RgbImage::new(width, height).unwrap();
         Pyramid::default().build(picture.view(), 8).draw_window(part, &mut target.view_mut());
         target
+    }
+
+    #[test]
+    fn what_is_drawn_lies_where_a_map_of_places_says() {
+        let map = Similarity { a: 1.6, b: 0.3, dx: 20.0, dy: 9.0 };
+        let mut target = RgbImage::new(40, 30).unwrap();
+        Pyramid::default().build(ruler(120, 90).view(), 8).draw(&map.of_pixels(), &mut target.view_mut());
+        for (x, y) in [(0, 0), (39, 0), (7, 29), (39, 29)] {
+            let place = map.apply(Point::new(x as f32 + 0.5, y as f32 + 0.5));
+            let [column, row, _]: [u8; 3] = target.pixels()[3 * (40 * y + x)..][..3].try_into().unwrap();
+            let seen = Point::new(f32::from(column) + 0.5, f32::from(row) + 0.5);
+            assert!(seen.distance(place) < 0.8, "({x}, {y}) shows {seen:?} instead of {place:?}");
+        }
     }
 
     #[test]

@@ -128,7 +128,7 @@ impl Detector {
         else {
             return Ok(lost);
         };
-        picture.draw_padded(&to_picture, PADDING, &mut self.input.view_mut());
+        picture.draw_padded(&to_picture.of_pixels(), PADDING, &mut self.input.view_mut());
         let seen = to_input.apply(face.bounds.centre());
         let direct = self.landmarks_near(seen)?;
         self.input.mirror();
