@@ -204,11 +204,12 @@ def test_of_too_many_faces_the_smallest_are_left_out() -> None:
 def test_light_is_dark_grey_and_noisy_as_it_was_drawn() -> None:
     pixels = torch.full((3, HEIGHT, WIDTH, 3), 100, dtype=torch.uint8)
     pixels[..., 0] = 160
-    plain, dark, noisy = [0.0, 1, 1, 1, 1, 0, 0], [1.0, 1, 0.5, 0.5, 0.5, 3, 0], [0.0, 1, 1, 1, 1, 0, 5]
+    plain, dark, noisy = [0.0, 1, 1, 1, 1, 0, 0], [1.0, 1, 0.5, 0.5, 0.5, 3, 0], [0.0, 2, 1, 1, 1, 0, 5]
     seen = light.lit(pixels, torch.tensor([plain, dark, noisy])).float()
     assert (seen[0] == pixels[0]).all()
     assert (seen[1] == 63).all(), "grey is the mean of the colours, 120"
     assert 4.5 < float(seen[2].std((0, 1)).mean()) < 5.5
+    assert torch.allclose(seen[2].mean((0, 1)), 255 * (pixels[0, 0, 0] / 255) ** 2, atol=1), "the exponent bends"
     drawn = np.stack([light.drawn_light(np.random.default_rng(seed)) for seed in range(400)])
     assert drawn.shape[1] == light.COLUMNS and abs(drawn[:, 0].mean() - light.GREY) < 0.06
     assert drawn[:, 2].min() < 0.3, "some are dark"
@@ -275,6 +276,15 @@ def test_every_step_has_its_own_windows_whoever_draws_them(tmp_path: Path) -> No
     training.run.step = 7
     assert all(torch.equal(one, other) for one, other in zip(next(training.batches), drawn[7], strict=True))
     assert not torch.equal(drawn[7].pixels, drawn[8].pixels)
+
+
+def test_pictures_that_cannot_teach_a_second_look_are_refused(tmp_path: Path) -> None:
+    small = FACE.copy()
+    small[4:14] = (small[4:14].reshape(5, 2) * 0.3).ravel()
+    write_pack(tmp_path, "detect-photos", [photograph()], {"faces": np.tile(small, (1, 6, 1)), "count": np.ones(1, np.int64)})
+    write_pack(tmp_path, "nofaces", [photograph()], {"source": np.array(["drawn"])})
+    with pytest.raises(ValueError, match="eyes are 20 pixels apart"):
+        Windows(tmp_path, None, Recipe())
 
 
 def test_faces_that_are_too_small_teach_no_second_look() -> None:

@@ -53,6 +53,10 @@ class Windows(Dataset[Batch]):
         self.near = [picture for picture in map(windows.near, self.photographs) if len(picture.faces)]
         self.crops = read_labelled(labels) if labels else []
         self.empty, self.held_out = windows.empty_pictures(packs)
+        if not self.near:
+            raise ValueError(f"{packs}: no photograph shows a face whose eyes are {windows.CLOSE_LEAST:.0f} pixels apart")
+        if windows.WITHOUT + recipe.close > 1 - CROWD:
+            raise ValueError(f"second looks can be {1 - CROWD - windows.WITHOUT:.2f} of the windows at most, not {recipe.close}")
 
     def __getitem__(self, step: int) -> Batch:
         return self.draw(np.random.default_rng(self.recipe.seed * 1_000_003 + step))
