@@ -274,7 +274,9 @@ def test_every_step_has_its_own_windows_whoever_draws_them(tmp_path: Path) -> No
     drawn = Windows(tmp_path, None, Recipe(steps=9, batch=4))
     training = Training(tmp_path / "run", drawn, workers=1)
     training.run.step = 7
+    cv2.setNumThreads(2)
     assert all(torch.equal(one, other) for one, other in zip(next(training.batches), drawn[7], strict=True))
+    assert cv2.getNumThreads() == 1, "OpenCV's threads do not live in a fork"
     assert not torch.equal(drawn[7].pixels, drawn[8].pixels)
 
 

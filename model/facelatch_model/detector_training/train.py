@@ -22,8 +22,8 @@ from .network import DetectorNet
 
 CROWD = 0.1
 """Share of windows that show several small faces."""
-WAITING = 4
-"""Batches that each worker draws ahead."""
+WAITING, PATIENCE = 4, 120
+"""Batches that each worker draws ahead, and the seconds after which one that brings none is an error."""
 MEASURED = 4
 """Batches of which the curve tells the loss."""
 
@@ -77,12 +77,6 @@ class Windows(Dataset[Batch]):
         return windows.window_of(self.photographs[rng.integers(len(self.photographs))], rng, self.empty)
 
 
-def alone(_worker: int) -> None:
-    """What each worker begins with: the others have the other cores."""
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-
-
 class Training:
     """The run of `recipe` in `folder` on the packs `detect-photos` and `nofaces`, and on crops that `labels` has landmarks of.
 
@@ -100,10 +94,13 @@ class Training:
     @cached_property
     def batches(self) -> Iterator[Batch]:
         """The batches of the steps that are left."""
-        ahead = {"prefetch_factor": WAITING, "worker_init_fn": alone, "multiprocessing_context": "fork"} if self.workers else {}
-        ahead |= {"pin_memory": self.device.type == "cuda", "generator": torch.Generator()}
+        options = {"pin_memory": self.device.type == "cuda", "generator": torch.Generator()}
+        if self.workers:
+            # OpenCV's threads do not live in a fork, which would wait for them.
+            cv2.setNumThreads(1)
+            options |= {"prefetch_factor": WAITING, "timeout": PATIENCE, "multiprocessing_context": "fork"}
         steps = range(self.run.step, self.recipe.steps)
-        return iter(DataLoader(self.drawn, batch_size=None, sampler=steps, num_workers=self.workers, **ahead))
+        return iter(DataLoader(self.drawn, batch_size=None, sampler=steps, num_workers=self.workers, **options))
 
     @cached_property
     def measured(self) -> list[Batch]:
